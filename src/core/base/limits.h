@@ -1,0 +1,46 @@
+// The limits of the core library; each has a name, a unit and this one home. Limits of a role stand in that
+// role's own limits.h.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace wrenn::limits {
+
+using namespace std::chrono_literals;
+
+// HTTP, server and client.
+inline constexpr std::size_t kHttpHeadBytes = 64 * 1024;    // request or status line and all header fields
+inline constexpr std::size_t kHttpHeaderCount = 128;        // fields in one head
+inline constexpr std::size_t kHttpTargetBytes = 16 * 1024;  // request target
+inline constexpr std::size_t kHttpChunkLineBytes = 1024;    // a chunk-size line with its extensions
+inline constexpr std::size_t kHttpTrailerBytes = 8 * 1024;
+inline constexpr std::uint64_t kJsonBodyBytes = 4 * 1024 * 1024;  // a JSON request body unless a route says otherwise
+inline constexpr std::size_t kHttpIoBufferBytes = 64 * 1024;      // one read from a socket
+inline constexpr auto kHttpHeadTimeout = 10s;                     // from first byte to end of head
+inline constexpr auto kHttpIdleTimeout = 620s;                    // kept-alive connection without a request
+inline constexpr auto kHttpBodyStallTimeout = 120s;               // no byte of a body for this long, either way
+inline constexpr auto kHttpConnectTimeout = 10s;
+inline constexpr auto kHttpShutdownTimeout = 30s;
+inline constexpr std::size_t kHttpConnections = 20'000;  // open server connections of one listener
+
+// WebSocket.
+inline constexpr std::size_t kWebSocketMessageBytes = 16 * 1024 * 1024;
+inline constexpr auto kWebSocketCloseTimeout = 5s;
+
+// Connect RPC.
+inline constexpr std::size_t kConnectFrameBytes = 16 * 1024 * 1024;
+
+// Multipart.
+inline constexpr std::size_t kMultipartHeadBytes = 16 * 1024;
+inline constexpr std::size_t kMultipartBoundaryBytes = 70;  // RFC 2046 §5.1.1
+inline constexpr std::size_t kMultipartParts = 1'000;
+
+// JSON.
+inline constexpr int kJsonDepth = 64;
+
+// The loop watchdog logs when a turn of the loop takes longer.
+inline constexpr auto kLoopLag = 50ms;
+
+}  // namespace wrenn::limits
