@@ -1,0 +1,141 @@
+// The wire between control plane and host agent: unary Connect calls of hostagent.v1.HostAgentService with JSON
+// (spec/hostagent.md §2), and one pass-through: /sandboxes/{id}/envd/… goes to the guest's envd with its access token
+// added, so exec, PTY, files and signals need no second protocol. Every call is idempotent by sandbox id.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json/fields.h"
+#include "model/sandbox_state.h"
+
+namespace wrenn::api::agent {
+
+using model::SandboxState;
+
+inline constexpr std::string_view kService = "/hostagent.v1.HostAgentService/";
+
+struct CreateSandboxRequest {
+  std::string sandbox_id;  // text of a model::SandboxId
+  std::string team_id;
+  std::string template_id;       // 25 base36 digits
+  std::string template_team_id;  // whose directory holds the template: digits of a team id
+  std::string template_name;     // for messages
+  std::int32_t vcpus = 1;
+  std::int32_t memory_mb = 512;
+  std::int32_t disk_size_mb = 5120;
+  std::int64_t timeout_sec = 0;  // inactivity until auto-pause; 0: never
+  std::string default_user;
+  std::map<std::string, std::string> default_env;
+  std::map<std::string, std::string> metadata;
+  static constexpr auto kFields = json::fields(
+      json::field("sandboxId", &CreateSandboxRequest::sandbox_id, json::kRequired),
+      json::field("teamId", &CreateSandboxRequest::team_id),
+      json::field("templateId", &CreateSandboxRequest::template_id, json::kRequired),
+      json::field("templateTeamId", &CreateSandboxRequest::template_team_id),
+      json::field("templateName", &CreateSandboxRequest::template_name),
+      json::field("vcpus", &CreateSandboxRequest::vcpus), json::field("memoryMb", &CreateSandboxRequest::memory_mb),
+      json::field("diskSizeMb", &CreateSandboxRequest::disk_size_mb),
+      json::field("timeoutSec", &CreateSandboxRequest::timeout_sec),
+      json::field("defaultUser", &CreateSandboxRequest::default_user),
+      json::field("defaultEnv", &CreateSandboxRequest::default_env, json::kOmitEmpty),
+      json::field("metadata", &CreateSandboxRequest::metadata, json::kOmitEmpty));
+};
+
+struct SandboxRequest {  // Destroy, Pause, Ping, Get
+  std::string sandbox_id;
+  static constexpr auto kFields = json::fields(json::field("sandboxId", &SandboxRequest::sandbox_id, json::kRequired));
+};
+
+struct ResumeSandboxRequest {
+  std::string sandbox_id;
+  std::optional<std::int64_t> timeout_sec;  // absent: as before
+  static constexpr auto kFields = json::fields(json::field("sandboxId", &ResumeSandboxRequest::sandbox_id, json::kRequired),
+                                               json::field("timeoutSec", &ResumeSandboxRequest::timeout_sec));
+};
+
+// What the agent knows of a sandbox, running or paused.
+struct SandboxInfo {
+  std::string sandbox_id;
+  SandboxState status = SandboxState::error;
+  std::string team_id;
+  std::string template_id;
+  std::int32_t vcpus = 0;
+  std::int32_t memory_mb = 0;
+  std::string host_ip;           // address at which the host reaches the guest; empty unless running
+  std::int64_t created_at_us = 0;
+  std::int64_t last_active_at_us = 0;
+  std::int64_t timeout_sec = 0;
+  std::string reason;            // why the state is what it is: "ttl_expired", the failure's text
+  std::map<std::string, std::string> metadata;  // envd_version, kernel_version, qemu_version, agent_version
+  static constexpr auto kFields = json::fields(
+      json::field("sandboxId", &SandboxInfo::sandbox_id), json::field("status", &SandboxInfo::status),
+      json::field("teamId", &SandboxInfo::team_id), json::field("templateId", &SandboxInfo::template_id),
+      json::field("vcpus", &SandboxInfo::vcpus), json::field("memoryMb", &SandboxInfo::memory_mb),
+      json::field("hostIp", &SandboxInfo::host_ip, json::kOmitEmpty),
+      json::field("createdAtUs", &SandboxInfo::created_at_us),
+      json::field("lastActiveAtUs", &SandboxInfo::last_active_at_us),
+      json::field("timeoutSec", &SandboxInfo::timeout_sec), json::field("reason", &SandboxInfo::reason, json::kOmitEmpty),
+      json::field("metadata", &SandboxInfo::metadata, json::kOmitEmpty));
+};
+
+struct ListSandboxesResponse {
+  std::vector<SandboxInfo> sandboxes;
+  static constexpr auto kFields = json::fields(json::field("sandboxes", &ListSandboxesResponse::sandboxes));
+};
+
+// What a host offers: asked by the control plane at start and now and then.
+struct TemplateInfo {
+  std::string template_id;  // 25 base36 digits
+  std::string team_id;      // digits
+  std::string name;
+  std::string generation;
+  std::string default_user;
+  std::int64_t size_bytes = 0;  // allocated
+  static constexpr auto kFields =
+      json::fields(json::field("templateId", &TemplateInfo::template_id), json::field("teamId", &TemplateInfo::team_id),
+                   json::field("name", &TemplateInfo::name), json::field("generation", &TemplateInfo::generation),
+                   json::field("defaultUser", &TemplateInfo::default_user),
+                   json::field("sizeBytes", &TemplateInfo::size_bytes));
+};
+struct HostInfo {
+  std::string arch;
+  std::int64_t cpu_cores = 0, memory_mb = 0, disk_gb = 0;
+  std::string acceleration;  // "kvm" or "tcg"
+  std::string vmm_version, kernel_version, agent_version;
+  std::vector<TemplateInfo> templates;
+  static constexpr auto kFields = json::fields(
+      json::field("arch", &HostInfo::arch), json::field("cpuCores", &HostInfo::cpu_cores),
+      json::field("memoryMb", &HostInfo::memory_mb), json::field("diskGb", &HostInfo::disk_gb),
+      json::field("acceleration", &HostInfo::acceleration), json::field("vmmVersion", &HostInfo::vmm_version),
+      json::field("kernelVersion", &HostInfo::kernel_version), json::field("agentVersion", &HostInfo::agent_version),
+      json::field("templates", &HostInfo::templates));
+};
+
+struct MetricsRequest {
+  std::string sandbox_id;
+  std::string range = "10m";  // 5m 10m 1h 2h 6h 12h 24h
+  static constexpr auto kFields = json::fields(json::field("sandboxId", &MetricsRequest::sandbox_id, json::kRequired),
+                                               json::field("range", &MetricsRequest::range));
+};
+struct MetricPoint {
+  std::int64_t timestamp_unix = 0;
+  double cpu_pct = 0;           // 0–100 over the sandbox's vCPUs
+  std::int64_t mem_bytes = 0;   // used inside the guest
+  std::int64_t disk_bytes = 0;  // allocated by its CoW
+  static constexpr auto kFields =
+      json::fields(json::field("timestampUnix", &MetricPoint::timestamp_unix),
+                   json::field("cpuPct", &MetricPoint::cpu_pct), json::field("memBytes", &MetricPoint::mem_bytes),
+                   json::field("diskBytes", &MetricPoint::disk_bytes));
+};
+struct MetricsResponse {
+  std::vector<MetricPoint> points;
+  static constexpr auto kFields = json::fields(json::field("points", &MetricsResponse::points));
+};
+struct Empty {
+  static constexpr auto kFields = json::fields();
+};
+
+}  // namespace wrenn::api::agent

@@ -1,0 +1,51 @@
+#include "api/agent_client.h"
+
+#include "api/limits.h"
+
+namespace wrenn::api {
+
+template <typename Response, typename Request>
+Task<Response> AgentClient::call(std::string method, Request request, std::chrono::steady_clock::duration timeout) {
+  std::string target = std::string(agent::kService) + method;
+  std::string body = json::to_json(request);
+  http::Headers headers;
+  const std::string answer =
+      co_await http::connect_unary(client_, std::move(target), std::move(headers), std::move(body), timeout);
+  co_return json::from_json<Response>(answer);
+}
+
+Task<agent::SandboxInfo> AgentClient::create(agent::CreateSandboxRequest request) {
+  co_return co_await call<agent::SandboxInfo>("CreateSandbox", std::move(request), limits::kAgentCreate);
+}
+Task<> AgentClient::destroy(std::string sandbox_id) {
+  agent::SandboxRequest request{std::move(sandbox_id)};
+  co_await call<agent::Empty>("DestroySandbox", std::move(request), limits::kAgentDestroy);
+}
+Task<agent::SandboxInfo> AgentClient::pause(std::string sandbox_id) {
+  agent::SandboxRequest request{std::move(sandbox_id)};
+  co_return co_await call<agent::SandboxInfo>("PauseSandbox", std::move(request), limits::kAgentPause);
+}
+Task<agent::SandboxInfo> AgentClient::resume(agent::ResumeSandboxRequest request) {
+  co_return co_await call<agent::SandboxInfo>("ResumeSandbox", std::move(request), limits::kAgentResume);
+}
+Task<> AgentClient::ping(std::string sandbox_id) {
+  agent::SandboxRequest request{std::move(sandbox_id)};
+  co_await call<agent::Empty>("PingSandbox", std::move(request), limits::kAgentQuery);
+}
+Task<agent::ListSandboxesResponse> AgentClient::list() {
+  agent::Empty request;
+  co_return co_await call<agent::ListSandboxesResponse>("ListSandboxes", request, limits::kAgentQuery);
+}
+Task<agent::MetricsResponse> AgentClient::metrics(agent::MetricsRequest request) {
+  co_return co_await call<agent::MetricsResponse>("GetSandboxMetrics", std::move(request), limits::kAgentQuery);
+}
+Task<agent::HostInfo> AgentClient::host_info() {
+  agent::Empty request;
+  co_return co_await call<agent::HostInfo>("GetHostInfo", request, limits::kAgentQuery);
+}
+
+EnvdClient AgentClient::envd(const std::string& sandbox_id) {
+  return EnvdClient(client_, "/sandboxes/" + sandbox_id + "/envd");
+}
+
+}  // namespace wrenn::api

@@ -1,0 +1,40 @@
+// Calls from the control plane to one host agent.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "api/agent.h"
+#include "api/envd_client.h"
+#include "core/http/client.h"
+
+namespace wrenn::api {
+
+class AgentClient {
+ public:
+  // `client` must outlive this; its options carry the credentials.
+  explicit AgentClient(http::Client& client) : client_(client) {}
+
+  // All throw Error with the agent's code, or unavailable / deadline_exceeded when it does not answer.
+  Task<agent::SandboxInfo> create(agent::CreateSandboxRequest request);
+  Task<> destroy(std::string sandbox_id);  // of an unknown id: succeeds
+  Task<agent::SandboxInfo> pause(std::string sandbox_id);
+  Task<agent::SandboxInfo> resume(agent::ResumeSandboxRequest request);
+  Task<> ping(std::string sandbox_id);
+  Task<agent::ListSandboxesResponse> list();
+  Task<agent::MetricsResponse> metrics(agent::MetricsRequest request);
+  Task<agent::HostInfo> host_info();
+
+  // envd of a running sandbox through the agent. Using it counts as activity of the sandbox.
+  EnvdClient envd(const std::string& sandbox_id);
+
+  http::Client& http() noexcept { return client_; }
+
+ private:
+  template <typename Response, typename Request>
+  Task<Response> call(std::string method, Request request, std::chrono::steady_clock::duration timeout);
+
+  http::Client& client_;
+};
+
+}  // namespace wrenn::api

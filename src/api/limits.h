@@ -1,0 +1,25 @@
+// Deadlines and sizes of calls between the roles.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace wrenn::api::limits {
+
+using namespace std::chrono_literals;
+
+// Control plane → agent. Create covers a cold boot under TCG on a busy machine (spec/vm.md §8: envd ready 30 s).
+inline constexpr auto kAgentCreate = 90s;
+inline constexpr auto kAgentDestroy = 60s;
+inline constexpr auto kAgentPause = 300s;
+inline constexpr auto kAgentResume = 90s;
+inline constexpr auto kAgentQuery = 15s;
+
+// Host → envd.
+inline constexpr auto kEnvdUnary = 30s;
+inline constexpr auto kEnvdFileHead = 60s;  // until the head of an answer to /files: the upload's end includes an fsync
+inline constexpr std::uint64_t kEnvdAnswerBytes = 16 * 1024 * 1024;  // of a unary answer
+// envd is asked to send a keep-alive this often; a stream that is silent for three times as long is dead.
+inline constexpr auto kEnvdKeepalive = 30s;
+
+}  // namespace wrenn::api::limits

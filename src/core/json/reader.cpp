@@ -1,0 +1,44 @@
+#include "core/json/reader.h"
+
+#include <simdjson.h>
+
+#include "core/base/error.h"
+#include "core/base/limits.h"
+
+namespace wrenn::json {
+
+static Value convert(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  switch (element.type()) {
+    case element_type::NULL_VALUE: return {};
+    case element_type::BOOL: return bool(element);
+    case element_type::INT64: return std::int64_t(element);
+    case element_type::UINT64: return std::uint64_t(element);
+    case element_type::DOUBLE: return double(element);
+    case element_type::STRING: return std::string(std::string_view(element));
+    case element_type::ARRAY: {
+      Value::Array array;
+      for (const auto item : simdjson::dom::array(element)) array.push_back(convert(item));
+      return array;
+    }
+    case element_type::OBJECT: {
+      Value::Object object;
+      for (const auto [key, value] : simdjson::dom::object(element))
+        object.emplace_back(std::string(key), convert(value));
+      return object;
+    }
+  }
+  return {};
+}
+
+Value parse(std::string_view text) {
+  // One parser a thread: it keeps its buffers, and loop and pool threads both parse.
+  thread_local simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  auto error = parser.allocate(std::max<std::size_t>(text.size(), 1), limits::kJsonDepth);
+  if (!error) error = parser.parse(text.data(), text.size()).get(root);
+  if (error) throw_error(ErrorCode::invalid_argument, "malformed JSON: {}", simdjson::error_message(error));
+  return convert(root);
+}
+
+}  // namespace wrenn::json

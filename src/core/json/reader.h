@@ -1,0 +1,14 @@
+// Text → json::Value.
+#pragma once
+
+#include <string_view>
+
+#include "core/json/value.h"
+
+namespace wrenn::json {
+
+// Throws Error(invalid_argument) that says what is wrong; nesting beyond limits::kJsonDepth is refused, so are bytes
+// after the value (white space apart) and invalid UTF-8.
+Value parse(std::string_view text);
+
+}  // namespace wrenn::json
