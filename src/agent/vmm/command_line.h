@@ -1,0 +1,22 @@
+// The kernel's command line of a capsule.
+#pragma once
+
+#include <string>
+
+#include "agent/vmm/machine.h"
+
+namespace wrenn::agent::vmm {
+
+struct BootParameters {
+  Acceleration acceleration = Acceleration::tcg;
+  std::string init = "/usr/local/bin/wrenn-init";
+  // A kernel with its own IP autoconfiguration (CONFIG_IP_PNP) sets up eth0 by itself; with an initramfs of
+  // ours that one does it, and the word is harmless.
+  bool configure_network = true;
+  bool verbose_console = false;  // all kernel messages on the console: slow, for looking at a boot that fails
+  std::string more;              // appended as it is: operator's own words
+};
+
+std::string kernel_command_line(const BootParameters& parameters);
+
+}  // namespace wrenn::agent::vmm

@@ -1,0 +1,32 @@
+// Limits of the VMM drivers.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace wrenn::agent::vmm::limits {
+
+using namespace std::chrono_literals;
+
+inline constexpr auto kStartTimeout =
+    20s;  // exec to the control socket's greeting: dynamic linking from a cold disk
+inline constexpr auto kCommandTimeout = 10s;  // a command that only changes state
+inline constexpr auto kPauseTimeout = 60s;    // stop flushes the disk, which may have much to write
+inline constexpr auto kLoadTimeout = 30s;     // loading the state of devices
+inline constexpr auto kStopTimeout = 20s;     // SIGKILL to gone: the kernel frees the guest's memory first
+inline constexpr auto kVersionTimeout = 10s;  // `qemu --version`
+
+inline constexpr std::size_t kQmpLineBytes = 1024 * 1024;  // one message; the largest is the console, escaped
+inline constexpr std::size_t kQmpPending = 16;             // commands without an answer yet
+inline constexpr std::size_t kConsoleBytes = 64 * 1024;    // ring in the VMM; a power of two
+inline constexpr std::size_t kStderrBytes = 16 * 1024;     // what the VMM itself may print
+inline constexpr std::size_t kErrorBytes = 2048;           // of that in a message of ours
+
+inline constexpr auto kProbeTimeout = 5s;  // a kernel boots under KVM in well below one second
+
+// User ids of VMM processes: this plus the network slot's index. Above the ranges of distributions and of
+// systemd (systemd.io/UIDS-GIDS, which ends at 1879048191), below 2^31.
+inline constexpr std::uint32_t kFirstUid = 2'003'828'736;
+
+}  // namespace wrenn::agent::vmm::limits
