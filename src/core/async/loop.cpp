@@ -1,7 +1,7 @@
 #include "core/async/loop.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include "core/async/scope.h"
 #include "core/base/clock.h"

@@ -1,5 +1,5 @@
-// Blocking work leaves the loop thread: `co_await offload(pool, work)` runs `work` on a thread of the pool and
-// resumes the caller on its own loop with the result or the exception.
+// Blocking work leaves the loop thread: `co_await offload(pool, work)` runs `work` on a thread of the pool
+// and resumes the caller on its own loop with the result or the exception.
 #pragma once
 
 #include <exception>
@@ -12,7 +12,8 @@
 
 namespace wrenn::async {
 
-// A named group of threads for one kind of blocking work ("db", "sys"). The destructor waits for running work.
+// A named group of threads for one kind of blocking work ("db", "sys"). The destructor waits for running
+// work.
 class ThreadPool {
  public:
   ThreadPool(std::string name, std::size_t threads);
@@ -28,8 +29,8 @@ class ThreadPool {
   asio::thread_pool pool_;
 };
 
-// `work` and its result must be movable. Not cancellable: work that has begun runs to its end, and the awaiting
-// coroutine resumes only then, so references to the awaiter's frame stay valid.
+// `work` and its result must be movable. Not cancellable: work that has begun runs to its end, and the
+// awaiting coroutine resumes only then, so references to the awaiter's frame stay valid.
 template <typename F>
 auto offload(ThreadPool& threads, F work) -> Task<std::invoke_result_t<F&>> {
   using Result = std::invoke_result_t<F&>;

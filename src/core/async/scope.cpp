@@ -21,7 +21,9 @@ struct Scope::State {
 Scope::Scope(Executor executor, std::string name)
     : executor_(executor), state_(std::make_shared<State>(executor, std::move(name))) {}
 
-Scope::~Scope() { WRENN_CHECK(state_->children.empty()); }
+Scope::~Scope() {
+  WRENN_CHECK(state_->children.empty());
+}
 
 void Scope::spawn(Task<> task) {
   state_->children.emplace_back();
@@ -45,87 +47,117 @@ void Scope::cancel() {
   }
 }
 
-Task<> Scope::join() {
-  // Children hold references to what the owner is about to destroy: even a cancelled owner waits for them.
+// The children hold references to what the owner is about to destroy: even a cancelled owner waits for them.
+Task<> Scope::join_children() {
   const auto state = state_;
-  bool cancelled = false;
+  const bool heeded = co_await asio::this_coro::throw_if_cancelled();
+  co_await ignore_cancellation();
   while (!state->children.empty()) {
-    if (!cancelled && (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none)
-      cancelled = true;
-    if (cancelled) co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-    if (cancelled) cancel();
-    try {
-      if (!state->children.empty()) co_await state->changed.wait();
-    } catch (const Error&) {
-      cancelled = true;
-    } catch (const asio::system_error&) {
-      cancelled = true;
-    }
+    cancel();
+    co_await state->changed.wait_uncancelled();
   }
-  if (cancelled) throw Error(ErrorCode::canceled, "join: cancelled");
+  co_await asio::this_coro::throw_if_cancelled(heeded);
 }
 
-std::size_t Scope::size() const noexcept { return state_->children.size(); }
+Task<> Scope::join() {
+  const auto state = state_;
+  bool cancelled = false;
+  try {
+    while (!state->children.empty()) co_await state->changed.wait();
+  } catch (...) {  // Error(canceled), or operation_aborted from beginning a wait
+    cancelled = true;
+  }
+  if (!cancelled) co_return;
+  const bool heeded = co_await asio::this_coro::throw_if_cancelled();
+  co_await ignore_cancellation();
+  co_await join_children();
+  co_await asio::this_coro::throw_if_cancelled(heeded);
+  throw Error(ErrorCode::canceled, "join: cancelled");
+}
+
+Task<> Scope::run(Task<> main) {
+  std::exception_ptr error;
+  try {
+    co_await std::move(main);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  const bool heeded = co_await asio::this_coro::throw_if_cancelled();
+  co_await ignore_cancellation();
+  co_await join_children();
+  co_await asio::this_coro::throw_if_cancelled(heeded);
+  if (error) std::rethrow_exception(error);
+}
+
+std::size_t Scope::size() const noexcept {
+  return state_->children.size();
+}
 
 namespace {
 
 struct Race {
-  explicit Race(Executor executor) : changed(executor) {}
+  Race(Executor executor, int ends) : changed(executor), ends_to_decide(ends) {}
   Event changed;
+  const int ends_to_decide;
   int ended = 0;
   int first = -1;
-  std::exception_ptr error;
+  bool decided = false;      // enough have ended, or one has failed: later errors do not count
+  std::exception_ptr error;  // of what decided
   asio::cancellation_signal signals[2];
 };
 
-// Starts both and waits for the first end (`until` = 1) or both (`until` = 2, or the first failure), then
-// cancels what is left and awaits it. The frame of the caller stays alive until both tasks have ended.
-Task<> run_race(Race& race, Task<> a, Task<> b, int until) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto start = [&race, &executor](int index, Task<> task) {
-    auto on_end = [&race, index](std::exception_ptr error) {
-      ++race.ended;
-      if (race.first < 0) race.first = index;
-      if (error && !race.error && (race.ended == 1 || !is_cancellation(error))) race.error = error;
-      race.changed.notify_all();
-    };
-    asio::co_spawn(executor, std::move(task),
-                   asio::bind_cancellation_slot(race.signals[index].slot(), std::move(on_end)));
+void start(Race& race, Executor executor, int index, Task<> task) {
+  auto on_end = [&race, index](std::exception_ptr error) {
+    ++race.ended;
+    if (race.first < 0) race.first = index;
+    if (!race.decided) {
+      race.error = error;
+      race.decided = error || race.ended == race.ends_to_decide;
+    }
+    race.changed.notify_all();
   };
-  start(0, std::move(a));
-  start(1, std::move(b));
+  asio::co_spawn(executor, std::move(task),
+                 asio::bind_cancellation_slot(race.signals[index].slot(), std::move(on_end)));
+}
+
+// Starts both and waits for the decision, then cancels what is left and awaits it. The frame of the caller,
+// which holds `race`, stays alive until both tasks have ended.
+Task<> run_race(Race& race, Task<> a, Task<> b) {
+  const auto executor = co_await asio::this_coro::executor;
+  start(race, executor, 0, std::move(a));
+  start(race, executor, 1, std::move(b));
 
   bool cancelled = false;
   try {
-    while (race.ended < until && !race.error) co_await race.changed.wait();
-  } catch (const Error&) {
-    cancelled = true;
-  } catch (const asio::system_error&) {
+    while (!race.decided) co_await race.changed.wait();
+  } catch (...) {  // Error(canceled), or operation_aborted from beginning a wait
     cancelled = true;
   }
   if (race.ended < 2) {
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    // A cancellation that arrives from here on is kept and throws at the next wait after this function:
+    // resetting the cancellation state instead would lose it, and its sender would wait for ever.
+    const bool heeded = co_await asio::this_coro::throw_if_cancelled();
+    co_await ignore_cancellation();
+    race.decided = true;
     for (auto& signal : race.signals) signal.emit(asio::cancellation_type::terminal);
-    while (race.ended < 2) co_await race.changed.wait();
-    co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+    while (race.ended < 2) co_await race.changed.wait_uncancelled();
+    co_await asio::this_coro::throw_if_cancelled(heeded);
   }
   if (cancelled) throw Error(ErrorCode::canceled, "cancelled");
+  if (race.error) std::rethrow_exception(race.error);
 }
 
 }  // namespace
 
 Task<int> first_of(Task<> a, Task<> b) {
-  Race race(co_await asio::this_coro::executor);
-  co_await run_race(race, std::move(a), std::move(b), 1);
-  // Only the first end counts; what the loser threw while it was being cancelled does not.
-  if (race.error) std::rethrow_exception(race.error);
+  Race race(co_await asio::this_coro::executor, 1);
+  co_await run_race(race, std::move(a), std::move(b));
   co_return race.first;
 }
 
 Task<> both(Task<> a, Task<> b) {
-  Race race(co_await asio::this_coro::executor);
-  co_await run_race(race, std::move(a), std::move(b), 2);
-  if (race.error) std::rethrow_exception(race.error);
+  Race race(co_await asio::this_coro::executor, 2);
+  co_await run_race(race, std::move(a), std::move(b));
 }
 
 }  // namespace wrenn::async

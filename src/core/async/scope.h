@@ -1,5 +1,5 @@
-// Scope: owns child tasks. Every coroutine that is not awaited directly is a child of a scope, and the scope's
-// owner awaits join() (usually after cancel()) before it dies; so no task outlives what it refers to.
+// Scope: owns child tasks. Every coroutine that is not awaited directly is a child of a scope, and the
+// scope's owner awaits join() (usually after cancel()) before it dies; so no task outlives what it refers to.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,20 @@ class Scope {
   // Asks every child to stop: their current waits throw Error(canceled)/operation_aborted.
   void cancel();
 
-  // Waits until no child is left. Children spawned meanwhile count too.
+  // Waits until no child is left. Children spawned meanwhile count too. When the calling coroutine is
+  // cancelled while it waits, the children are cancelled and awaited before Error(canceled) is thrown.
+  //
+  // A coroutine that has been cancelled already cannot begin a wait, not even this one: an owner that cleans
+  // up after any failure uses run(), or awaits ignore_cancellation() before join().
   Task<> join();
+
+  // Awaits `main`; then, whether it returned, failed or was cancelled, cancels and awaits the children.
+  // Rethrows what `main` threw. The safe way to own children:
+  //   Scope scope(executor, "agent");
+  //   scope.spawn(...);
+  //   auto main = serve_until_stopped(scope, ...);
+  //   co_await scope.run(std::move(main));
+  Task<> run(Task<> main);
 
   std::size_t size() const noexcept;
   Executor executor() const noexcept { return executor_; }
@@ -36,12 +48,14 @@ class Scope {
  private:
   struct Child;
   struct State;
+  Task<> join_children();
   Executor executor_;
   std::shared_ptr<State> state_;
 };
 
-// Runs both; when the first ends (or throws) the other is cancelled and awaited. Rethrows the first's exception.
-// Returns 0 or 1: which one ended first.
+// Runs both; when the first ends (or throws) the other is cancelled and awaited. Rethrows the first's
+// exception; what the other throws while it is cancelled does not count. Returns 0 or 1: which one ended
+// first.
 Task<int> first_of(Task<> a, Task<> b);
 
 // Runs both to the end; when one throws, the other is cancelled and awaited, and the exception rethrown.

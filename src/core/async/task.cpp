@@ -18,7 +18,8 @@ Task<> yield() {
 
 void throw_asio(const asio::error_code& error, std::string_view what) {
   if (error == asio::error::operation_aborted) throw_error(ErrorCode::canceled, "{}: cancelled", what);
-  if (error == asio::error::eof) throw_error(ErrorCode::unavailable, "{}: the peer closed the connection", what);
+  if (error == asio::error::eof)
+    throw_error(ErrorCode::unavailable, "{}: the peer closed the connection", what);
   if (error.category() == asio::error::get_system_category()) throw SystemError(error.value(), what);
   throw_error(ErrorCode::unavailable, "{}: {}", what, error.message());
 }

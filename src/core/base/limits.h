@@ -25,6 +25,22 @@ inline constexpr auto kHttpConnectTimeout = 10s;
 inline constexpr auto kHttpShutdownTimeout = 30s;
 inline constexpr std::size_t kHttpConnections = 20'000;  // open server connections of one listener
 
+inline constexpr std::size_t kHttpMethodBytes = 32;      // longest registered method is 17 (UPDATEREDIRECTREF)
+inline constexpr int kHttpInterimAnswers = 16;           // 1xx heads that a client skips before the answer
+inline constexpr std::size_t kHttpReadBufferBytes = 4 * 1024;     // of a connection at first; grows to kHttpHeadBytes
+inline constexpr std::size_t kHttpDrainBytes = 64 * 1024;  // unread request body read away to keep a connection
+inline constexpr auto kHttpDrainTimeout = 5s;              // … within this time
+inline constexpr auto kHttpLingerTimeout = 2s;             // a refused client gets this long to read why
+inline constexpr std::size_t kHttpLingerBytes = 1024 * 1024;
+
+// Streams.
+inline constexpr std::size_t kPumpBufferBytes = 32 * 1024;  // of each direction
+inline constexpr auto kPumpHalfOpenTimeout = 120s;          // one direction has ended and the other does not move
+inline constexpr unsigned kStreamWritesPerTurn = 16;        // writes without a wait before others get a turn
+inline constexpr auto kPeerClosedPoll = 500ms;              // while unread bytes hide the end of the connection
+inline constexpr auto kAcceptRetry = 100ms;                 // descriptors have run out
+inline constexpr auto kUnixConnectRetry = 5ms;              // the listener's queue is full
+
 // WebSocket.
 inline constexpr std::size_t kWebSocketMessageBytes = 16 * 1024 * 1024;
 inline constexpr auto kWebSocketCloseTimeout = 5s;

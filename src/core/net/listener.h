@@ -7,8 +7,9 @@ namespace wrenn::net {
 
 class Listener {
  public:
-  // Binds and listens. A stale Unix socket file that nobody listens on is replaced; socket files get `unix_mode`.
-  // Throws Error(already_exists) when the port is taken, with the remedy in the message; SystemError otherwise.
+  // Binds and listens. A stale Unix socket file that nobody listens on is replaced; socket files get
+  // `unix_mode`. Throws Error(already_exists) when the port is taken, with the remedy in the message;
+  // SystemError otherwise.
   Listener(async::Executor executor, Address address, unsigned unix_mode = 0600);
   ~Listener();  // removes the socket file it made
   Listener(const Listener&) = delete;

@@ -1,0 +1,37 @@
+#include "core/async/scope.h"
+#include "core/base/error.h"
+#include "core/base/limits.h"
+#include "core/net/stream.h"
+
+namespace wrenn::net {
+
+static Task<> pump_one_way(Stream& from, Stream& to, std::string initial,
+                           const std::function<void()>& on_bytes) {
+  if (!initial.empty()) {
+    if (on_bytes) on_bytes();
+    co_await to.write(initial);
+  }
+  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kPumpBufferBytes);
+  const std::span<char> space(buffer.get(), limits::kPumpBufferBytes);
+  for (;;) {
+    const std::size_t got = co_await from.read_some(space);
+    if (got == 0) break;
+    if (on_bytes) on_bytes();
+    const std::string_view data(space.data(), got);
+    co_await to.write(data);
+  }
+  // `to` hears no more from this side, and `from` no longer speaks: the other direction is all that is left,
+  // and a peer that neither ends it nor moves it must not hold the connection for ever.
+  to.shutdown_write();
+  from.set_stall_limit(limits::kPumpHalfOpenTimeout);
+  to.set_stall_limit(limits::kPumpHalfOpenTimeout);
+}
+
+Task<> pump(Stream& a, Stream& b, std::string initial_from_a, std::string initial_from_b,
+            std::function<void()> on_bytes) {
+  auto there = pump_one_way(a, b, std::move(initial_from_a), on_bytes);
+  auto back = pump_one_way(b, a, std::move(initial_from_b), on_bytes);
+  co_await async::both(std::move(there), std::move(back));
+}
+
+}  // namespace wrenn::net
