@@ -1,7 +1,8 @@
-// WebSocket (RFC 6455), both ends. Text must be valid UTF-8, frames from a client must be masked, control frames are
-// answered here; fragmented messages arrive whole, up to limits::kWebSocketMessageBytes.
+// WebSocket (RFC 6455), both ends. Text must be valid UTF-8, frames from a client must be masked, control
+// frames are answered here; fragmented messages arrive whole, up to limits::kWebSocketMessageBytes.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,16 +33,26 @@ class WebSocket {
   WebSocket& operator=(WebSocket&&) noexcept;
   ~WebSocket();
 
-  // The next message; absent once the peer has closed properly. Answers pings and closes by itself. Throws
-  // Error(invalid_argument) after telling the peer 1002/1007/1009, Error(unavailable) when the connection breaks.
+  // The next message; absent once the peer has closed properly, or after our own close(). Answers pings and
+  // closes by itself. Throws Error(invalid_argument) after telling the peer 1002/1007/1009,
+  // Error(unavailable) when the connection breaks. One task at a time. Cancelling it loses nothing.
   Task<std::optional<Message>> receive();
 
-  // One task may send while another receives; two tasks may send (frames do not mix).
+  // One task may send while another receives; several tasks may send (frames do not mix; first come, first
+  // served). Returns when the bytes are with the kernel: back-pressure. The text stays valid until then.
+  // Throws Error(invalid_argument) for text that is not UTF-8, Error(unavailable) after a close. Cancelling a
+  // send that has begun cuts the connection, since half a frame is out.
   Task<> send_text(std::string_view text);
   Task<> send_binary(std::string_view data);
   Task<> ping();
 
-  // Sends a close frame (once), waits a little for the peer's, and closes. Never throws for a peer that is gone.
+  // Run beside a loop of receive(): pings whenever the peer was silent for `interval`; when nothing comes or
+  // goes for twice as long, receive() and sends fail with Error(deadline_exceeded). Returns once the
+  // connection ends.
+  Task<> keep_alive(std::chrono::seconds interval);
+
+  // Sends a close frame (once), waits for the peer's at most limits::kWebSocketCloseTimeout, and closes.
+  // Messages that still come are dropped unless another task receives. Never throws for a peer that is gone.
   Task<> close(unsigned code, std::string_view reason);
 
  private:
