@@ -31,6 +31,7 @@ inline constexpr std::size_t kHttpReadBufferBytes = 4 * 1024;     // of a connec
 inline constexpr std::size_t kHttpDrainBytes = 64 * 1024;  // unread request body read away to keep a connection
 inline constexpr auto kHttpDrainTimeout = 5s;              // … within this time
 inline constexpr auto kHttpLingerTimeout = 2s;             // a refused client gets this long to read why
+inline constexpr std::size_t kHttpJoinBytes = 16 * 1024;  // a body up to this is copied behind its head: one write
 inline constexpr std::size_t kHttpLingerBytes = 1024 * 1024;
 
 // Streams.
@@ -47,6 +48,7 @@ inline constexpr auto kWebSocketCloseTimeout = 5s;
 
 // Connect RPC.
 inline constexpr std::size_t kConnectFrameBytes = 16 * 1024 * 1024;
+inline constexpr auto kConnectEndTimeout = 5s;  // from the end message of a stream to the end of its body
 
 // Multipart.
 inline constexpr std::size_t kMultipartHeadBytes = 16 * 1024;

@@ -9,7 +9,8 @@
 
 namespace wrenn::http {
 
-// "id: …\nevent: …\ndata: …\n\n"; data may hold line breaks. Empty id or event are left out.
+// "id: …\nevent: …\ndata: …\n\n"; data may hold line breaks. Empty id or event are left out. Throws
+// Error(invalid_argument) if id or event hold a line break or NUL.
 std::string format_sse(std::string_view event, std::string_view data, std::string_view id = {});
 inline constexpr std::string_view kSseHeartbeat = ":\n\n";
 

@@ -1,0 +1,323 @@
+#include "core/http/connect_rpc.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/async/timeout.h"
+#include "core/base/limits.h"
+#include "core/base/text.h"
+#include "core/http/field_value.h"
+#include "core/json/reader.h"
+#include "core/json/writer.h"
+
+namespace wrenn::http {
+
+namespace {
+
+constexpr std::size_t kHeadBytes = 5;  // flags and length of an envelope
+constexpr unsigned char kFlagCompressed = 0x01;
+constexpr unsigned char kFlagEnd = 0x02;
+constexpr std::size_t kBufferBytes = 16 * 1024;
+constexpr std::size_t kErrorBodyBytes = 64 * 1024;    // of an answer that is an error
+constexpr std::size_t kErrorMessageBytes = 4 * 1024;  // of a peer's message that we repeat
+
+struct Row {
+  ErrorCode code;
+  std::string_view name;
+  int status;
+};
+// connectrpc.com/docs/protocol, "Error codes". Of two rows with one name the first is what the name means.
+constexpr Row kRows[] = {
+    {ErrorCode::canceled, "canceled", 499},
+    {ErrorCode::unknown, "unknown", 500},
+    {ErrorCode::invalid_argument, "invalid_argument", 400},
+    {ErrorCode::deadline_exceeded, "deadline_exceeded", 504},
+    {ErrorCode::not_found, "not_found", 404},
+    {ErrorCode::already_exists, "already_exists", 409},
+    {ErrorCode::permission_denied, "permission_denied", 403},
+    {ErrorCode::resource_exhausted, "resource_exhausted", 429},
+    {ErrorCode::too_large, "resource_exhausted", 429},
+    {ErrorCode::failed_precondition, "failed_precondition", 400},
+    {ErrorCode::aborted, "aborted", 409},
+    {ErrorCode::invalid_argument, "out_of_range", 400},
+    {ErrorCode::unimplemented, "unimplemented", 501},
+    {ErrorCode::internal, "internal", 500},
+    {ErrorCode::unavailable, "unavailable", 503},
+    {ErrorCode::data_loss, "data_loss", 500},
+    {ErrorCode::unauthenticated, "unauthenticated", 401},
+};
+
+const Row* row_of(std::string_view name) noexcept {
+  const auto* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.name == name; });
+  return row == std::end(kRows) ? nullptr : row;
+}
+
+const Row& row_of(ErrorCode code) noexcept {
+  const auto* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.code == code; });
+  return row == std::end(kRows) ? kRows[1] : *row;  // unknown
+}
+
+// What a peer says, made fit to be shown: cut, valid UTF-8, one line.
+std::string presentable(std::string_view text) {
+  auto out = sanitize_utf8(trim(text.substr(0, kErrorMessageBytes)));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return out;
+}
+
+// Absent when `text` is no JSON value.
+std::optional<json::Value> try_parse(std::string_view text) {
+  try {
+    return json::parse(text);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+bool has_type(const Headers& headers, std::string_view expected) {
+  const auto field = headers.get("Content-Type");
+  const auto type = field ? parse_field_value(*field) : std::nullopt;
+  return type && type->value == expected;
+}
+
+Error wrong_type(std::string_view what, const Headers& headers, std::string_view expected) {
+  const auto type = headers.get("Content-Type").value_or("none");
+  return Error(ErrorCode::internal, fmt::format("{}: the answer has the content type {}, not {}", what,
+                                                presentable(type), expected));
+}
+
+Headers call_headers(Headers headers, std::string_view type) {
+  headers.set("Content-Type", type);
+  headers.set("Connect-Protocol-Version", "1");
+  return headers;
+}
+
+}  // namespace
+
+int connect_status(ErrorCode code) noexcept {
+  return row_of(code).status;
+}
+
+ErrorCode connect_code(std::string_view name) noexcept {
+  const auto* row = row_of(name);
+  return row == nullptr ? ErrorCode::unknown : row->code;
+}
+
+ErrorCode connect_code_of_status(int http_status) noexcept {
+  switch (http_status) {
+    case 400:
+      return ErrorCode::internal;
+    case 401:
+      return ErrorCode::unauthenticated;
+    case 403:
+      return ErrorCode::permission_denied;
+    case 404:
+      return ErrorCode::unimplemented;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return ErrorCode::unavailable;
+    default:
+      return ErrorCode::unknown;
+  }
+}
+
+std::string connect_error_json(ErrorCode code, std::string_view message) {
+  std::string out;
+  json::Writer writer(out);
+  writer.begin_object();
+  writer.member("code", row_of(code).name);
+  if (!message.empty()) writer.member("message", message);
+  writer.end_object();
+  return out;
+}
+
+std::string connect_envelope(std::string_view message, unsigned char flags) {
+  std::string out;
+  out.reserve(kHeadBytes + message.size());
+  out += static_cast<char>(flags);
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>((message.size() >> shift) & 0xFF);
+  out += message;
+  return out;
+}
+
+Response connect_error(ErrorCode code, std::string_view message) {
+  Response response;
+  response.status = connect_status(code);
+  response.headers.set("Content-Type", kConnectJson);
+  response.body = connect_error_json(code, message);
+  return response;
+}
+
+Error connect_error_of(std::string_view what, int http_status, std::string_view body) {
+  const auto value = try_parse(body);
+  const bool object = value && value->is_object();
+  // A code that is no text (a proxy's 502) counts as none, but its message is kept.
+  const auto* row = object ? row_of(value->text_of("code")) : nullptr;
+  const auto code = row != nullptr ? row->code : connect_code_of_status(http_status);
+  auto message = presentable(object ? value->text_of("message") : body);
+  if (message.empty())
+    message =
+        fmt::format("{}: answered with HTTP status {} ({})", what, http_status, reason_phrase(http_status));
+  return Error(code, std::move(message));
+}
+
+// ---- envelopes
+
+EnvelopeReader::EnvelopeReader(Body& body, std::size_t frame_bytes_max)
+    : body_(body),
+      max_(frame_bytes_max == 0 ? limits::kConnectFrameBytes : frame_bytes_max),
+      buffer_(new char[kBufferBytes]) {}
+
+Task<std::optional<EnvelopeReader::Envelope>> EnvelopeReader::next() {
+  const std::span<char> whole(buffer_.get(), kBufferBytes);
+  std::array<unsigned char, kHeadBytes> head;
+  std::size_t have = 0;
+  std::size_t length = 0;
+  Envelope envelope;
+  while (have < kHeadBytes || envelope.message.size() < length) {
+    if (at_ == end_) {
+      at_ = 0;
+      end_ = co_await body_.read_some(whole);
+      if (end_ == 0 && have == 0) co_return std::nullopt;
+      if (end_ == 0) throw Error(ErrorCode::invalid_argument, "Connect stream: it ends inside an envelope");
+    }
+    if (have < kHeadBytes) {
+      head[have++] = static_cast<unsigned char>(buffer_[at_++]);
+      if (have < kHeadBytes) continue;
+      if ((head[0] & kFlagCompressed) != 0)
+        throw Error(ErrorCode::invalid_argument,
+                    "Connect stream: a compressed envelope, though no compression was agreed");
+      if ((head[0] & ~kFlagEnd) != 0)
+        throw_error(ErrorCode::invalid_argument, "Connect stream: an envelope with the unknown flags {:#04x}",
+                    head[0]);
+      envelope.end = (head[0] & kFlagEnd) != 0;
+      for (std::size_t i = 1; i < kHeadBytes; ++i) length = length << 8 | head[i];
+      if (length > max_)
+        throw_error(ErrorCode::too_large, "Connect stream: an envelope of {} bytes; at most {} are allowed",
+                    length, max_);
+    } else {
+      const auto count = std::min(length - envelope.message.size(), end_ - at_);
+      envelope.message.append(buffer_.get() + at_, count);
+      at_ += count;
+    }
+  }
+  co_return envelope;
+}
+
+// ---- server
+
+Task<ConnectStream> ConnectStream::begin(Reply& reply) {
+  Headers fields;
+  fields.set("Content-Type", kConnectStreamJson);
+  auto writer = co_await reply.stream(200, std::move(fields));
+  co_return ConnectStream(std::move(writer));
+}
+
+Task<> ConnectStream::send(std::string_view json) {
+  const auto envelope = connect_envelope(json);
+  co_await writer_->write(envelope);
+}
+
+Task<> ConnectStream::end() {
+  const auto envelope = connect_envelope("{}", kFlagEnd);
+  co_await writer_->write(envelope);
+  co_await writer_->finish();
+}
+
+Task<> ConnectStream::fail(ErrorCode code, std::string_view message) {
+  const auto envelope = connect_envelope("{\"error\":" + connect_error_json(code, message) + "}", kFlagEnd);
+  co_await writer_->write(envelope);
+  co_await writer_->finish();
+}
+
+// ---- client
+
+namespace {
+
+// Throws the error that an end-of-stream message carries, if it does.
+void check_end(std::string_view text) {
+  const auto value = try_parse(text);
+  if (!value || !value->is_object())
+    throw Error(ErrorCode::internal, "Connect stream: the end message is not a JSON object");
+  const auto* error = value->find("error");
+  if (error == nullptr || error->is_null()) return;
+  auto message = presentable(error->text_of("message"));
+  const auto code = connect_code(error->text_of("code"));
+  if (message.empty()) message = fmt::format("the call failed with {}", to_string(code));
+  throw Error(code, std::move(message));
+}
+
+Task<> read_to_end(Body& body) {
+  char byte;
+  const std::span<char> buffer(&byte, 1);
+  co_await body.read_some(buffer);  // anything but the end costs the connection, see Exchange
+}
+
+}  // namespace
+
+ConnectCall::ConnectCall(std::unique_ptr<Exchange> exchange)
+    : exchange_(std::move(exchange)), reader_(std::make_unique<EnvelopeReader>(exchange_->body())) {}
+
+Task<ConnectCall> ConnectCall::start(Client& client, std::string target, Headers headers, std::string json,
+                                     std::chrono::steady_clock::duration timeout) {
+  const auto envelope = connect_envelope(json);
+  headers = call_headers(std::move(headers), kConnectStreamJson);
+  headers.set("Content-Length", fmt::format("{}", envelope.size()));
+  auto exchange = co_await client.begin("POST", target, std::move(headers), Client::BodyKind::sized);
+  co_await exchange->write(envelope);
+  co_await exchange->finish_body();
+  co_await exchange->read_head(timeout);
+  if (exchange->status() != 200) {
+    const auto body = co_await exchange->body().read_all(kErrorBodyBytes);
+    throw connect_error_of(target, exchange->status(), body);
+  }
+  if (!has_type(exchange->headers(), kConnectStreamJson))
+    throw wrong_type(target, exchange->headers(), kConnectStreamJson);
+  exchange->set_stall_limit(std::chrono::seconds(0));
+  co_return ConnectCall(std::move(exchange));
+}
+
+Task<ConnectCall> ConnectCall::begin(Client& client, std::string target, Headers headers, std::string json,
+                                     std::chrono::steady_clock::duration timeout) {
+  const auto what = target;
+  auto starting = start(client, std::move(target), std::move(headers), std::move(json), timeout);
+  co_return co_await async::with_timeout<ConnectCall>(timeout, what, std::move(starting));
+}
+
+Task<std::optional<std::string>> ConnectCall::next() {
+  if (ended_) co_return std::nullopt;
+  auto envelope = co_await reader_->next();
+  if (!envelope) throw Error(ErrorCode::unavailable, "Connect stream: it broke off without an end message");
+  if (!envelope->end) co_return std::move(envelope->message);
+  ended_ = true;
+  try {
+    // Behind the end only the end of the HTTP body may come; then the connection can be used again. It must
+    // not be waited for long: a peer may keep it back.
+    auto reading = read_to_end(exchange_->body());
+    co_await async::with_timeout(limits::kConnectEndTimeout, "end of a Connect stream", std::move(reading));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+  }
+  check_end(envelope->message);
+  co_return std::nullopt;
+}
+
+Task<std::string> connect_unary(Client& client, std::string target, Headers headers, std::string json,
+                                std::chrono::steady_clock::duration timeout) {
+  ClientRequest request;
+  request.method = "POST";
+  request.target = target;
+  request.headers = call_headers(std::move(headers), kConnectJson);
+  request.body = std::move(json);
+  request.timeout = timeout;
+  auto response = co_await client.send(std::move(request));
+  if (response.status != 200) throw connect_error_of(target, response.status, response.body);
+  if (!has_type(response.headers, kConnectJson)) throw wrong_type(target, response.headers, kConnectJson);
+  co_return std::move(response.body);
+}
+
+}  // namespace wrenn::http
