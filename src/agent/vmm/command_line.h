@@ -1,6 +1,7 @@
 // The kernel's command line of a capsule.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "agent/vmm/machine.h"
@@ -9,6 +10,7 @@ namespace wrenn::agent::vmm {
 
 struct BootParameters {
   Acceleration acceleration = Acceleration::tcg;
+  std::uint32_t tsc_khz = 0;  // TCG only: host_tsc_khz()
   std::string init = "/usr/local/bin/wrenn-init";
   // A kernel with its own IP autoconfiguration (CONFIG_IP_PNP) sets up eth0 by itself; with an initramfs of
   // ours that one does it, and the word is harmless.
@@ -17,6 +19,7 @@ struct BootParameters {
   std::string more;              // appended as it is: operator's own words
 };
 
+// Throws nothing but for memory.
 std::string kernel_command_line(const BootParameters& parameters);
 
 }  // namespace wrenn::agent::vmm

@@ -8,7 +8,7 @@
 namespace wrenn::agent::vmm {
 
 // The unprivileged user of slot `slot`; under KVM with the group of /dev/kvm. Absent when we are not root, so
-// that the VMM runs as ourselves. Throws SystemError.
+// that the VMM runs as ourselves. noexcept apart from memory.
 std::optional<sys::ProcessIdentity> machine_identity(int slot, Acceleration acceleration);
 
 }  // namespace wrenn::agent::vmm

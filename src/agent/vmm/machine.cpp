@@ -1,0 +1,64 @@
+#include "agent/vmm/machine.h"
+
+#include <csignal>
+
+#include "agent/vmm/limits.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+
+namespace wrenn::agent::vmm {
+
+std::string_view to_string(Acceleration acceleration) noexcept {
+  return acceleration == Acceleration::kvm ? "kvm" : "tcg";
+}
+
+std::optional<Acceleration> from_string(std::string_view text, Acceleration*) noexcept {
+  if (text == "kvm") return Acceleration::kvm;
+  if (text == "tcg") return Acceleration::tcg;
+  return std::nullopt;
+}
+
+std::string_view to_string(DiskFormat format) noexcept {
+  return format == DiskFormat::raw ? "raw" : "qcow2";
+}
+
+std::optional<DiskFormat> from_string(std::string_view text, DiskFormat*) noexcept {
+  if (text == "raw") return DiskFormat::raw;
+  if (text == "qcow2") return DiskFormat::qcow2;
+  return std::nullopt;
+}
+
+std::string_view to_string(MachineEnd::Cause cause) noexcept {
+  switch (cause) {
+    case MachineEnd::Cause::stopped:
+      return "the machine was stopped";
+    case MachineEnd::Cause::powered_off:
+      return "the guest switched itself off";
+    case MachineEnd::Cause::reset:
+      return "the guest restarted itself, as after a kernel panic";
+    case MachineEnd::Cause::failed:
+      return "the machine monitor ended unexpectedly";
+  }
+  return "unknown";
+}
+
+std::string describe(const MachineEnd& end) {
+  std::string text(to_string(end.cause));
+  if (!end.detail.empty()) text += " (" + end.detail + ")";
+  std::string_view console = trim(end.console);
+  if (end.cause == MachineEnd::Cause::stopped || console.empty()) return text;
+  if (console.size() > limits::kErrorBytes) console.remove_prefix(console.size() - limits::kErrorBytes);
+  return text + "; end of the guest's console: " + sanitize_utf8(console);
+}
+
+void kill_machine(const MachineRecord& record) {
+  auto process = sys::Process::adopt(static_cast<pid_t>(record.pid), record.start_time);
+  if (!process) return;
+  process->signal(SIGKILL);
+  if (!process->wait(limits::kStopTimeout)) {
+    throw_error(ErrorCode::deadline_exceeded, "machine monitor {} does not die within {} s after SIGKILL",
+                record.pid, std::chrono::seconds(limits::kStopTimeout).count());
+  }
+}
+
+}  // namespace wrenn::agent::vmm

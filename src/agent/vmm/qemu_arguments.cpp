@@ -1,0 +1,119 @@
+#include "agent/vmm/qemu_arguments.h"
+
+#include <fmt/format.h>
+
+#include "agent/vmm/limits.h"
+#include "core/json/writer.h"
+
+namespace wrenn::agent::vmm {
+
+namespace {
+
+// A file that is open under `fd`, put into the descriptor set `set`.
+void write_file_node(json::Writer& writer, std::string_view driver, int set, bool read_only) {
+  writer.begin_object();
+  writer.member("driver", driver);
+  writer.member("filename", fmt::format("/dev/fdset/{}", set));
+  writer.member("read-only", read_only);
+  if (!read_only) writer.member("discard", "unmap");
+  writer.end_object();
+}
+
+// The host's page cache serves all machines over one image, so the cache is not bypassed; the guest's flushes
+// are honoured. What the guest discards is given back to the host.
+std::string disk_node(const QemuInvocation& invocation, const DiskSource& disk) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object();
+  writer.member("driver", to_string(disk.format));
+  writer.member("node-name", "root");
+  writer.member("read-only", false);
+  writer.member("discard", "unmap");
+  writer.key("file");
+  write_file_node(writer, invocation.disk_is_block_device ? "host_device" : "file", kQemuDisk, false);
+  if (disk.format == DiskFormat::qcow2) {
+    // Given here, the backing file that the header names is not looked at.
+    writer.key("backing");
+    writer.begin_object();
+    writer.member("driver", "raw");
+    writer.member("read-only", true);
+    writer.key("file");
+    write_file_node(writer, "file", kQemuBacking, true);
+    writer.end_object();
+  }
+  writer.end_object();
+  return text;
+}
+
+// A comma in the value of an option is written twice.
+std::string escape_commas(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append(c == ',' ? 2 : 1, c);
+  return out;
+}
+
+}  // namespace
+
+std::string qemu_cpu_model(Acceleration acceleration) {
+  return acceleration == Acceleration::kvm ? "host" : "max";
+}
+
+std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config) {
+  std::vector<std::string> arguments;
+  const auto add = [&](std::initializer_list<std::string> words) {
+    arguments.insert(arguments.end(), words.begin(), words.end());
+  };
+  // The run directory is named only so that a process whose start missed the journal can be told by its arguments.
+  add({invocation.binary, "-name",
+       fmt::format("guest={}@{}/,process=wrenn-vm", config.sandbox_id, escape_commas(config.run_directory))});
+
+  // The machine. ACPI: Debian's kernel finds virtio-mmio devices in no other way. suppress-vmdesc and the two
+  // globals keep out of the saved state what xen-save-devices-state does not write and a later load would
+  // miss.
+  add({"-M", "microvm,acpi=on,memory-backend=ram,suppress-vmdesc=on"});
+  add({"-global", "migration.send-configuration=off", "-global", "migration.store-global-state=off"});
+  add({"-global", "virtio-mmio.force-legacy=off"});
+  add({"-accel", config.acceleration == Acceleration::kvm
+                     ? std::string("kvm")
+                     : fmt::format("tcg,tb-size={}", invocation.tcg_buffer_mib)});
+  add({"-cpu", qemu_cpu_model(config.acceleration)});
+  add({"-smp", fmt::format("cpus={},maxcpus={}", config.vcpus, config.vcpus)});
+  add({"-m", fmt::format("size={}M", config.memory_mib)});
+  // merge=off: KSM would let one guest find out what is in another's memory, and would hide dirty pages from
+  // us.
+  add({"-object",
+       fmt::format("memory-backend-file,id=ram,size={}M,mem-path=/dev/fd/{},share=off,merge=off,dump=off",
+                   config.memory_mib, kQemuMemory)});
+
+  // Nothing but what is listed; a guest that resets or powers off leaves a stopped machine that we can still
+  // ask.
+  add({"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-action", "shutdown=pause"});
+  add({"-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"});
+  add({"-chardev", fmt::format("socket,id=monitor,fd={},server=on,wait=off", kQemuMonitor)});
+  add({"-mon", "chardev=monitor,mode=control"});
+  // A ring in memory: a guest that floods its console fills no disk.
+  add({"-chardev", fmt::format("ringbuf,id={},size={}", kQemuConsole, limits::kConsoleBytes)});
+  add({"-serial", fmt::format("chardev:{}", kQemuConsole)});
+
+  add({"-add-fd", fmt::format("fd={},set={}", kQemuDisk, kQemuDisk)});
+  if (config.disk.format == DiskFormat::qcow2)
+    add({"-add-fd", fmt::format("fd={},set={}", kQemuBacking, kQemuBacking)});
+  add({"-blockdev", disk_node(invocation, config.disk)});
+  add({"-device", "virtio-blk-device,drive=root"});
+  if (config.tap.valid()) {
+    add({"-netdev", fmt::format("tap,id=net,fd={},vhost=off", kQemuTap)});
+    add({"-device", fmt::format("virtio-net-device,netdev=net,mac={}", config.mac)});
+  }
+
+  if (invocation.restore) {
+    // -S: paused after loading, too.
+    add({"-S", "-incoming", "defer"});
+  } else {
+    add({"-kernel", fmt::format("/dev/fd/{}", kQemuKernel)});
+    if (!config.initramfs.empty()) add({"-initrd", fmt::format("/dev/fd/{}", kQemuInitramfs)});
+    add({"-append", config.command_line});
+  }
+  return arguments;
+}
+
+}  // namespace wrenn::agent::vmm

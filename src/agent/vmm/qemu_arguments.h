@@ -1,0 +1,39 @@
+// The command line of a QEMU process, as a pure function of what it is for.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/vmm/machine.h"
+
+namespace wrenn::agent::vmm {
+
+// QEMU gets every file as an open descriptor under one of these numbers, so it runs as a user that has no
+// right to the paths, and in a namespace that has no use for them. Those that are handed on by number only
+// (kQemuDisk, kQemuBacking, kQemuTap, kQemuMonitor) keep the rights they were opened with; the others are
+// opened anew through /dev/fd, which checks the file's own mode.
+inline constexpr int kQemuMonitor = 3;  // a listening Unix socket
+inline constexpr int kQemuTap = 4;
+inline constexpr int kQemuKernel = 5;
+inline constexpr int kQemuInitramfs = 6;
+inline constexpr int kQemuMemory = 7;
+inline constexpr int kQemuDisk = 8;
+inline constexpr int kQemuBacking = 9;
+
+inline constexpr const char* kQemuConsole = "console";  // name of the character device
+
+struct QemuInvocation {
+  std::string binary;
+  int tcg_buffer_mib = 0;
+  bool restore = false;  // wait for a saved state instead of booting
+  bool disk_is_block_device = false;
+};
+
+// What the machine looks like to the guest must not depend on `restore`: the saved state only fits the same
+// machine.
+std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config);
+
+// "max" or "host".
+std::string qemu_cpu_model(Acceleration acceleration);
+
+}  // namespace wrenn::agent::vmm
