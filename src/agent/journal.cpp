@@ -1,0 +1,80 @@
+#include "agent/journal.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "agent/limits.h"
+#include "core/base/error.h"
+#include "linux/fd.h"
+#include "linux/file.h"
+#include "model/ids.h"
+
+namespace wrenn::agent {
+
+static constexpr const char* kFileName = "/sandbox.json";
+
+static std::vector<std::string> names_in(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
+  if (!stream) throw_errno("read directory {}", directory);
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(name);
+  }
+  if (errno != 0) throw_errno("read directory {}", directory);
+  return names;
+}
+
+void Journal::save(const Record& record) const {
+  const std::string directory = sandbox_directory(record.sandbox_id);
+  // Others may pass through, to the memory file that the VMM's own user opens, but see no names.
+  if (mkdir(directory.c_str(), 0711) == 0) {
+    if (chmod(directory.c_str(), 0711) != 0) throw_errno("set the mode of {}", directory);
+    sys::fsync_dir(directory_);
+  } else if (errno != EEXIST) {
+    throw_errno("make {}", directory);
+  }
+  sys::write_file_atomic(directory + kFileName, json::to_json(record) + "\n", 0600);
+}
+
+void Journal::remove(const std::string& sandbox_id) const {
+  const std::string directory = sandbox_directory(sandbox_id);
+  if (!sys::exists(directory)) return;
+  for (const std::string& name : names_in(directory))
+    if ("/" + name != kFileName) sys::remove_tree(directory + "/" + name);
+  sys::remove_tree(directory);
+}
+
+static JournalEntry load_entry(const std::string& sandbox_id, const std::string& path) {
+  JournalEntry entry;
+  entry.sandbox_id = sandbox_id;
+  try {
+    const auto text = sys::try_read_file(path, limits::kJournalRecordBytes);
+    if (!text) return entry;
+    Record record = json::from_json<Record>(*text);
+    if (record.format != Record::kFormat)
+      throw_error(ErrorCode::data_loss, "format {} is not known to this version of wrenn", record.format);
+    if (record.sandbox_id != sandbox_id)
+      throw_error(ErrorCode::data_loss, "it names another sandbox, {}", record.sandbox_id);
+    entry.record = std::move(record);
+  } catch (const Error& error) {
+    entry.damage = "the journal record " + path + " cannot be used: " + error.what();
+  }
+  return entry;
+}
+
+std::vector<JournalEntry> Journal::load() const {
+  std::vector<JournalEntry> entries;
+  for (const std::string& name : names_in(directory_))
+    if (model::SandboxId::parse(name))
+      entries.push_back(load_entry(name, sandbox_directory(name) + kFileName));
+  return entries;
+}
+
+}  // namespace wrenn::agent

@@ -1,0 +1,56 @@
+// The agent's own limits: each has a name, a unit and this one home. Those of a mechanism (vmm/, disk/,
+// network/) stand in that folder.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace wrenn::agent::limits {
+
+using namespace std::chrono_literals;
+
+// Guest start (spec/vm.md §2, §8).
+inline constexpr auto kGuestReady = 30s;       // from the VMM's start to envd's first answer
+inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
+inline constexpr auto kHealthInterval = 10ms;  // between two tries while the guest boots
+inline constexpr auto kHealthTry = 1s;         // one try: a SYN into a booting guest may be lost
+inline constexpr auto kHealthConnect =
+    250ms;  // shorter than TCP's first retransmission, so the next try comes sooner
+
+// Pause (spec/hostagent.md §7.1).
+inline constexpr auto kDrain = 2s;    // what is in flight when a pause begins may end by itself for this long
+inline constexpr auto kPause = 300s;  // a whole pause
+inline constexpr auto kPauseAll = 120s;  // all sandboxes when the agent ends with on_exit = pause
+inline constexpr int kPauseAllParallel = 2;
+
+// Inactivity.
+inline constexpr auto kReaperTick = 500ms;
+inline constexpr auto kTtlRetryFirst = 5s;  // after a failed automatic pause; doubles
+inline constexpr auto kTtlRetryMax = 300s;
+inline constexpr std::int64_t kTimeoutSecondsMax = 10LL * 365 * 24 * 3600;
+
+// Commands waiting for one sandbox; more means a client that does not wait for answers.
+inline constexpr std::size_t kMailbox = 64;
+
+// Metrics (spec/vm.md §7; 5 s instead of 500 ms: a sample asks the guest).
+inline constexpr auto kSampleInterval = 5s;
+inline constexpr auto kSampleFirst = 1s;    // after a start: graphs should not be empty for long
+inline constexpr auto kSampleTimeout = 2s;  // the guest's answer
+inline constexpr std::uint64_t kSampleAnswerBytes = 16 * 1024;
+
+// Sizes of a sandbox. The upper ends only keep nonsense out; the scheduler decides what fits.
+inline constexpr int kVcpusMax = 64;
+inline constexpr std::int64_t kMemoryMinMib = 64;
+inline constexpr std::int64_t kMemoryMaxMib = 1024 * 1024;
+inline constexpr std::int64_t kDiskMaxMib = 16LL * 1024 * 1024;
+
+inline constexpr std::uint64_t kJournalRecordBytes = 1024 * 1024;
+inline constexpr std::size_t kConsoleTailBytes = 2048;  // of the console in the reason of a VMM's end
+inline constexpr std::size_t kReasonBytes = 4096;       // of a failure's text that is kept and reported
+
+inline constexpr std::uint64_t kRpcBodyBytes = 1024 * 1024;
+inline constexpr auto kShutdownGrace = 5s;  // for requests under way when the agent ends
+inline constexpr std::size_t kSysThreads = 8;
+
+}  // namespace wrenn::agent::limits

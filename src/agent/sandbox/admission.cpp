@@ -1,0 +1,128 @@
+#include "agent/sandbox/admission.h"
+
+namespace wrenn::agent::sandbox {
+
+namespace {
+
+constexpr Admission kAccept{Verdict::accept};
+constexpr Admission kMerge{Verdict::merge};
+constexpr Admission kDone{Verdict::done};
+constexpr Admission kWait{Verdict::wait};
+constexpr Admission kIgnore{Verdict::ignore};
+constexpr Admission kExists{Verdict::refuse, Refusal::exists};
+constexpr Admission kFailed{Verdict::refuse, Refusal::failed};
+constexpr Admission kGoing{Verdict::refuse, Refusal::being_destroyed};
+
+// One row per state, in the order of kCommands. An end of the VMM that is seen while a pause runs waits for
+// the pause: after a success it is the pause's own doing (and is ignored in `paused`), after a failure it is
+// news. During starting and resuming the operation itself watches its VMM.
+struct Row {
+  Admission create, pause, resume, destroy, vmm_exited, ttl_due;
+};
+constexpr Row kStarting{kMerge, kWait, kWait, kAccept, kIgnore, kIgnore};
+constexpr Row kRunning{kDone, kAccept, kDone, kAccept, kAccept, kAccept};
+constexpr Row kPausing{kExists, kMerge, kWait, kAccept, kWait, kIgnore};
+constexpr Row kPaused{kExists, kDone, kAccept, kAccept, kIgnore, kIgnore};
+constexpr Row kResuming{kExists, kWait, kMerge, kAccept, kIgnore, kIgnore};
+constexpr Row kStopping{kGoing, kGoing, kGoing, kMerge, kIgnore, kIgnore};
+constexpr Row kError{kExists, kFailed, kFailed, kAccept, kIgnore, kIgnore};
+
+const Row& row(SandboxState state) noexcept {
+  switch (state) {
+    case SandboxState::starting:
+      return kStarting;
+    case SandboxState::running:
+      return kRunning;
+    case SandboxState::pausing:
+      return kPausing;
+    case SandboxState::paused:
+      return kPaused;
+    case SandboxState::resuming:
+      return kResuming;
+    case SandboxState::stopping:
+      return kStopping;
+    case SandboxState::error:
+    case SandboxState::pending:
+    case SandboxState::missing:
+    case SandboxState::stopped:
+      return kError;
+  }
+  return kError;
+}
+
+}  // namespace
+
+Admission admit(SandboxState state, Command command) noexcept {
+  const Row& answers = row(state);
+  switch (command) {
+    case Command::create:
+      return answers.create;
+    case Command::pause:
+      return answers.pause;
+    case Command::resume:
+      return answers.resume;
+    case Command::destroy:
+      return answers.destroy;
+    case Command::vmm_exited:
+      return answers.vmm_exited;
+    case Command::ttl_due:
+      return answers.ttl_due;
+  }
+  return kIgnore;
+}
+
+std::string_view to_string(Command command) noexcept {
+  switch (command) {
+    case Command::create:
+      return "create";
+    case Command::pause:
+      return "pause";
+    case Command::resume:
+      return "resume";
+    case Command::destroy:
+      return "destroy";
+    case Command::vmm_exited:
+      return "vmm_exited";
+    case Command::ttl_due:
+      return "ttl_due";
+  }
+  return "?";
+}
+
+std::string_view to_string(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::accept:
+      return "accept";
+    case Verdict::merge:
+      return "merge";
+    case Verdict::done:
+      return "done";
+    case Verdict::wait:
+      return "wait";
+    case Verdict::ignore:
+      return "ignore";
+    case Verdict::refuse:
+      return "refuse";
+  }
+  return "?";
+}
+
+std::string_view to_string(Refusal refusal) noexcept {
+  switch (refusal) {
+    case Refusal::none:
+      return "not refused";
+    case Refusal::exists:
+      return "a sandbox with this id exists already; destroy it first or use another id";
+    case Refusal::failed:
+      return "the sandbox has failed and can only be destroyed";
+    case Refusal::being_destroyed:
+      return "the sandbox is being destroyed";
+  }
+  return "?";
+}
+
+ErrorCode error_code(Refusal refusal) noexcept {
+  return refusal == Refusal::exists ? ErrorCode::already_exists : ErrorCode::failed_precondition;
+}
+
+}  // namespace wrenn::agent::sandbox

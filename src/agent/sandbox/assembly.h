@@ -1,0 +1,99 @@
+// Assembly: the parts of one sandbox on this host, and the steps that put them together and take them apart.
+//
+//   create   record → cgroup, network, disk → machine → guest answers → init → running
+//   pause    running → freeze → snapshot → machine, network, cgroup go, disk stays → paused
+//   resume   paused → cgroup, network, disk → machine restored → (retire the snapshot) → guest answers →
+//   running fail     the machine is gone → network, cgroup go, disk stays → error destroy  everything goes
+//
+// Each step is written so that doing it again after a crash is right, and everything that takes something
+// away is idempotent and works from the record alone; so a failure in the middle, a destroy and the start of
+// the agent after a crash all clean up with the same code. The record is saved before anything that it names
+// is made and after anything that it names is gone.
+//
+// Not here: which command is allowed when (admission.h), who waits for it (driver.h). One operation at a
+// time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/sandbox/guest.h"
+#include "agent/sandbox/host.h"
+
+namespace wrenn::agent::sandbox {
+
+class Assembly {
+ public:
+  // `host` outlives this.
+  Assembly(Host& host, Record record) : host_(host), record_(std::move(record)) {}
+  Assembly(const Assembly&) = delete;
+  Assembly& operator=(const Assembly&) = delete;
+
+  const Record& record() const noexcept { return record_; }
+  // After an operation: everything of it is gone, or record().state says what it is now.
+  bool gone() const noexcept { return gone_; }
+  // Null unless the sandbox runs.
+  const std::shared_ptr<vmm::Machine>& machine() const noexcept { return machine_; }
+  const std::shared_ptr<Guest>& guest() const noexcept { return guest_; }
+
+  // All throw Error. A cancellation counts as a failure; what must be undone is undone before it is rethrown.
+
+  // Whether it fails or not: afterwards all of the sandbox is there, or nothing.
+  Task<> create(templates::TemplateImage image);
+  // On failure the sandbox runs on, as before.
+  Task<> pause(std::string reason);
+  // On failure the sandbox is paused, as before; when the guest had run already and did not come up, it is
+  // paused again. Error(data_loss) when that fails too: it is lost then, see fail().
+  Task<> resume(std::optional<std::int64_t> timeout_sec);
+  // The machine has ended, or is given up. Does not throw.
+  Task<> fail(std::string reason);
+  // Does all it can, then throws the first failure; may be repeated.
+  Task<> destroy();
+
+  enum class Found { running, paused, error, gone };
+  // At the start of the agent: finds out what the record stands for by now, and makes it so. Throws only when
+  // even the cleaning up fails.
+  Task<Found> recover();
+
+ private:
+  class Stage;
+
+  Task<> step(std::string_view name, std::function<void()> work);
+  Task<> save();
+  Task<> save_or_log();
+  Task<> build(templates::TemplateImage image);
+  Task<> rebuild(vmm::Vmm& vmm, vmm::Acceleration acceleration, const snapshot::Snapshot& snapshot,
+                 bool& retired);
+  Task<> take_snapshot();
+  Task<> attach_host_parts();
+  Task<> make_storage(std::function<disk::DiskRecord()> make);
+  vmm::MachineConfig machine_config(vmm::Acceleration acceleration) const;
+  void make_guest();
+  Task<> bring_up();
+  Task<> free_runtime();
+  void forget_slot();
+  Task<> settle(model::SandboxState state, std::string reason);
+  Task<> adopt_machine();
+  Task<std::string> take_over(std::optional<snapshot::Snapshot> snapshot);
+  Task<std::optional<snapshot::Snapshot>> load_snapshot();
+  template <typename F>
+  auto blocking(F work) {
+    return async::offload(host_.sys, std::move(work));
+  }
+  std::string directory() const { return host_.journal.sandbox_directory(record_.sandbox_id); }
+
+  Host& host_;
+  Record record_;
+  std::shared_ptr<vmm::Machine> machine_;
+  std::shared_ptr<Guest> guest_;
+  // Only while a machine is being started.
+  NetworkAttachment attachment_;
+  std::optional<sys::Fd> group_;
+  std::optional<int> freed_slot_;  // free, but the record on disk may still name it
+  bool gone_ = false;
+};
+
+}  // namespace wrenn::agent::sandbox

@@ -1,0 +1,58 @@
+// The agent's own figures at /metrics, by name in one place.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/clock.h"
+#include "core/metrics/metrics.h"
+
+namespace wrenn::agent::sandbox {
+
+class Figures {
+ public:
+  explicit Figures(metrics::Registry& registry) : registry_(registry) {}
+
+  // A step of create, pause or resume: "network", "disk", "vmm", "boot", "init", "snapshot", ….
+  void stage(std::string_view stage, SteadyClock::duration took) {
+    registry_
+        .histogram("wrenn_agent_sandbox_stage_duration_seconds",
+                   "Duration of one step of an operation on a sandbox.", metrics::duration_bounds_seconds(),
+                   {{"stage", std::string(stage)}})
+        .observe(seconds(took));
+  }
+  // A whole operation; outcome is "success", "error" or "canceled".
+  void operation(std::string_view operation, std::string_view outcome, SteadyClock::duration took) {
+    registry_
+        .histogram("wrenn_agent_sandbox_operation_duration_seconds", "Duration of operations on sandboxes.",
+                   metrics::duration_bounds_seconds(),
+                   {{"operation", std::string(operation)}, {"outcome", std::string(outcome)}})
+        .observe(seconds(took));
+  }
+  void vmm_ended(std::string_view cause) {
+    registry_
+        .counter("wrenn_agent_vmm_ends_total", "Machines that ended without being asked to.",
+                 {{"cause", std::string(cause)}})
+        .add();
+  }
+  void ttl_pause_failed() {
+    registry_
+        .counter("wrenn_agent_ttl_pause_failures_total",
+                 "Automatic pauses that failed; they are tried again.")
+        .add();
+  }
+  void passed_through(std::string_view outcome) {
+    registry_
+        .counter("wrenn_agent_passthrough_requests_total", "Requests passed through to guests.",
+                 {{"outcome", std::string(outcome)}})
+        .add();
+  }
+  metrics::Registry& registry() noexcept { return registry_; }
+
+ private:
+  static double seconds(SteadyClock::duration duration) {
+    return std::chrono::duration<double>(duration).count();
+  }
+  metrics::Registry& registry_;
+};
+
+}  // namespace wrenn::agent::sandbox

@@ -1,0 +1,132 @@
+#include "agent/sandbox/guest.h"
+
+#include <algorithm>
+
+#include "agent/limits.h"
+#include "core/async/timeout.h"
+#include "core/base/clock.h"
+#include "core/base/text.h"
+
+namespace wrenn::agent::sandbox {
+
+namespace {
+
+http::ClientOptions client_options(std::chrono::steady_clock::duration connect_timeout) {
+  http::ClientOptions options{};
+  options.connect_timeout = connect_timeout;
+  options.host = "localhost";
+  return options;
+}
+
+// Microseconds, because the guest sets its clock by it; to_rfc3339() has seconds only.
+std::string precise_time(UnixTime time) {
+  std::string text = to_rfc3339(time);
+  return text.replace(text.size() - 1, 1, fmt::format(".{:06}Z", time.us % 1'000'000));
+}
+
+// The end of a hostile text, on one line and printable.
+std::string tail(std::string_view text, std::size_t bytes) {
+  text = trim(text);
+  if (text.size() > bytes) text.remove_prefix(text.size() - bytes);
+  std::string out = sanitize_utf8(text);
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = c == '\n' ? '|' : ' ';
+  return out;
+}
+
+Task<> poll_health(async::Executor executor, net::Address address) {
+  const SteadyTime start = SteadyClock::now();
+  for (;;) {
+    const SteadyClock::duration patience = (SteadyClock::now() - start) / 10;
+    http::Client client(executor, address,
+                        client_options(std::clamp<SteadyClock::duration>(patience, limits::kHealthConnectMin,
+                                                                         limits::kHealthConnectMax)));
+    api::EnvdClient envd(client, "");
+    try {
+      co_await envd.health(limits::kHealthTry);
+      co_return;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+    }
+    co_await async::sleep(limits::kHealthInterval);
+  }
+}
+
+Task<> end_of(vmm::Machine& machine, std::string& why) {
+  const vmm::MachineEnd end = co_await machine.wait_end();
+  why = vmm::describe(end);
+}
+
+}  // namespace
+
+Guest::Guest(async::Executor executor, net::Address address, std::string access_token)
+    : executor_(executor),
+      client_(executor, std::move(address), client_options(std::chrono::seconds(2))),
+      token_(std::move(access_token)) {}
+
+Task<> Guest::wait_ready(vmm::Machine& machine) {
+  std::string why;
+  auto ready = poll_health(executor_, client_.address());
+  auto ended = end_of(machine, why);
+  auto race = async::first_of(std::move(ready), std::move(ended));
+  int first = 0;
+  bool late = false;
+  try {
+    first = co_await async::with_timeout(limits::kGuestReady, "the guest", std::move(race));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::deadline_exceeded) throw;
+    late = true;
+  }
+  if (first == 1) throw_error(ErrorCode::aborted, "the machine ended before its guest was up: {}", why);
+  if (late) {
+    const std::string console = co_await machine.console();
+    throw_error(ErrorCode::deadline_exceeded,
+                "the guest's envd did not answer within {} s; is it in the image? End of the console: {}",
+                std::chrono::duration_cast<std::chrono::seconds>(limits::kGuestReady).count(),
+                console.empty() ? "(nothing)" : tail(console, limits::kConsoleTailBytes));
+  }
+}
+
+Task<bool> Guest::is_ready(std::chrono::steady_clock::duration timeout) {
+  api::EnvdClient envd(client_, "");
+  try {
+    co_await envd.health(timeout);
+    co_return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    co_return false;
+  }
+}
+
+Task<> Guest::init(const Record& record) {
+  http::Headers headers;
+  headers.set(api::envd::kTokenHeader, token_);
+  api::EnvdClient envd(client_, "", std::move(headers));
+  api::envd::InitRequest request;
+  request.access_token = token_;
+  if (!record.default_user.empty()) request.default_user = record.default_user;
+  request.env_vars = record.default_env;
+  request.timestamp = precise_time(now());
+  request.sandbox_id = record.sandbox_id;
+  request.template_id = record.template_id;
+  request.hostname = record.sandbox_id;
+  co_await envd.init(std::move(request), limits::kGuestInit);
+}
+
+Task<std::optional<api::envd::Metrics>> Guest::metrics() {
+  http::ClientRequest request;
+  request.target = "/metrics";
+  request.headers.set(api::envd::kTokenHeader, token_);
+  request.response_bytes_max = limits::kSampleAnswerBytes;
+  request.timeout = limits::kSampleTimeout;
+  try {
+    const http::Response response = co_await client_.send(std::move(request));
+    if (response.status != 200) co_return std::nullopt;
+    co_return json::from_json<api::envd::Metrics>(response.body);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    co_return std::nullopt;
+  }
+}
+
+}  // namespace wrenn::agent::sandbox

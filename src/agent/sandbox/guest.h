@@ -1,0 +1,41 @@
+// The guest of a running machine, as seen through its envd. Hostile: every answer is bounded in size and
+// time.
+#pragma once
+
+#include <string>
+
+#include "agent/journal.h"
+#include "agent/vmm/machine.h"
+#include "api/envd_client.h"
+#include "core/http/client.h"
+
+namespace wrenn::agent::sandbox {
+
+using async::Task;
+
+class Guest {
+ public:
+  Guest(async::Executor executor, net::Address address, std::string access_token);
+
+  const net::Address& address() const noexcept { return client_.address(); }
+  // For the pass-through; kept-alive connections, shared by all requests.
+  http::Client& client() noexcept { return client_; }
+  const std::string& access_token() const noexcept { return token_; }
+
+  // Asks until envd answers, at most limits::kGuestReady; throws Error(deadline_exceeded) with the end of the
+  // console, or Error(aborted) at once when the machine ends first.
+  Task<> wait_ready(vmm::Machine& machine);
+  // One try. False when there is no answer within `timeout`.
+  Task<bool> is_ready(std::chrono::steady_clock::duration timeout);
+  // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume.
+  Task<> init(const Record& record);
+  // Absent when the guest does not answer well.
+  Task<std::optional<api::envd::Metrics>> metrics();
+
+ private:
+  async::Executor executor_;
+  http::Client client_;
+  std::string token_;
+};
+
+}  // namespace wrenn::agent::sandbox

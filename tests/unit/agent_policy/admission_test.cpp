@@ -1,0 +1,180 @@
+#include "agent/sandbox/admission.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <random>
+
+using namespace wrenn::agent::sandbox;
+using enum wrenn::model::SandboxState;
+
+namespace {
+
+constexpr SandboxState kStates[] = {pending,  starting, running, pausing, paused,
+                                    resuming, stopping, stopped, missing, error};
+
+Verdict verdict(SandboxState state, Command command) {
+  return admit(state, command).verdict;
+}
+
+}  // namespace
+
+TEST_CASE("the table of admission", "[admission]") {
+  struct Row {
+    SandboxState state;
+    Admission answers[6];  // in the order of kCommands
+  };
+  constexpr Admission accept{Verdict::accept}, merge{Verdict::merge}, done{Verdict::done},
+      wait{Verdict::wait}, ignore{Verdict::ignore}, exists{Verdict::refuse, Refusal::exists},
+      failed{Verdict::refuse, Refusal::failed}, going{Verdict::refuse, Refusal::being_destroyed};
+  //                    create  pause   resume  destroy vmm_exited ttl_due
+  const Row rows[] = {
+      {starting, {merge, wait, wait, accept, ignore, ignore}},
+      {running, {done, accept, done, accept, accept, accept}},
+      {pausing, {exists, merge, wait, accept, wait, ignore}},
+      {paused, {exists, done, accept, accept, ignore, ignore}},
+      {resuming, {exists, wait, merge, accept, ignore, ignore}},
+      {stopping, {going, going, going, merge, ignore, ignore}},
+      {error, {exists, failed, failed, accept, ignore, ignore}},
+      {stopped, {exists, failed, failed, accept, ignore, ignore}},
+  };
+  for (const Row& row : rows)
+    for (std::size_t i = 0; i < 6; ++i) {
+      INFO(to_string(row.state) << " + " << to_string(kCommands[i]));
+      CHECK(admit(row.state, kCommands[i]) == row.answers[i]);
+    }
+}
+
+TEST_CASE("rules that hold for every state", "[admission]") {
+  for (const SandboxState state : kStates) {
+    INFO(to_string(state));
+    // Destroy is possible from anywhere, and the only thing that interrupts an operation.
+    const Verdict destroy = verdict(state, Command::destroy);
+    CHECK((destroy == Verdict::accept || destroy == Verdict::merge));
+    for (const Command command : kCommands) {
+      INFO(to_string(command));
+      const Admission admission = admit(state, command);
+      CHECK((admission.verdict == Verdict::refuse) == (admission.refusal != Refusal::none));
+      if (is_transient(state) && admission.verdict == Verdict::accept && state != pending)
+        CHECK(command == Command::destroy);
+      // Waiting without an operation under way would be for ever.
+      if (admission.verdict == Verdict::wait || admission.verdict == Verdict::merge)
+        CHECK(is_transient(state));
+      // Nobody awaits an answer to what the agent tells itself, everybody else does.
+      const bool own = command == Command::vmm_exited || command == Command::ttl_due;
+      if (admission.verdict == Verdict::ignore) CHECK(own);
+      if (own) CHECK(admission.verdict != Verdict::refuse);
+    }
+  }
+}
+
+// A model of the driver: random commands and random ends of operations. Whatever the order, every command
+// gets exactly one answer, at most one operation runs, nothing changes the state but the operation, and the
+// end is reachable.
+TEST_CASE("random sequences of commands all come to an end", "[admission][property]") {
+  const char* given = std::getenv("WRENN_TEST_SEED");
+  const unsigned long seed = given ? std::strtoul(given, nullptr, 10) : std::random_device{}();
+  INFO("WRENN_TEST_SEED=" << seed);
+  std::mt19937 random(static_cast<std::mt19937::result_type>(seed));
+  const auto one_in = [&random](unsigned n) { return random() % n == 0; };
+
+  for (int round = 0; round < 500; ++round) {
+    std::optional<Command> operation = Command::create;
+    SandboxState before = pending, state = starting;
+    int asked = 1, answered = 0, waiters = 1;
+    bool gone = false;
+    std::deque<Command> waiting;
+
+    const auto begin = [&](Command command, int count) {
+      before = state;
+      operation = command;
+      waiters = count;
+      state = command == Command::pause || command == Command::ttl_due ? pausing
+              : command == Command::resume                             ? resuming
+              : command == Command::vmm_exited                         ? error  // frees what is left of it
+                                                                       : stopping;
+    };
+    std::function<void(Command)> give;
+    const auto end = [&](bool success) {
+      const Command ended = *operation;
+      operation.reset();
+      answered += waiters;
+      waiters = 0;
+      switch (ended) {
+        case Command::create:
+          success ? void(state = running) : void(gone = true);
+          break;
+        case Command::pause:
+        case Command::ttl_due:
+          state = success ? paused : running;
+          break;
+        case Command::resume:
+          state = success ? running : paused;
+          break;
+        case Command::destroy:
+          success ? void(gone = true) : void(state = error);
+          break;
+        case Command::vmm_exited:
+          state = error;
+          break;
+      }
+      auto again = std::move(waiting);
+      waiting.clear();
+      for (const Command command : again) gone ? void(++answered) : give(command);
+    };
+    give = [&](Command command) {
+      const Admission admission = admit(state, command);
+      switch (admission.verdict) {
+        case Verdict::accept:
+          if (operation) {
+            REQUIRE(command == Command::destroy);
+            answered += waiters;  // with "cancelled"
+          }
+          begin(command, 1);
+          break;
+        case Verdict::merge:
+          REQUIRE(operation.has_value());
+          REQUIRE((*operation == command || *operation == Command::ttl_due));
+          ++waiters;
+          break;
+        case Verdict::done:
+          REQUIRE(state == (command == Command::pause ? paused : running));
+          ++answered;
+          break;
+        case Verdict::wait:
+          REQUIRE(operation.has_value());
+          waiting.push_back(command);
+          break;
+        case Verdict::ignore:
+        case Verdict::refuse:
+          ++answered;
+          break;
+      }
+    };
+
+    for (int step = 0; step < 60 && !gone; ++step) {
+      if (operation && one_in(3)) {
+        end(!one_in(4));
+      } else {
+        ++asked;
+        give(kCommands[random() % 6]);
+      }
+      if (gone) break;
+      if (is_transient(state)) REQUIRE(operation.has_value());
+      if (operation) REQUIRE((is_transient(state) || state == error));
+    }
+    while (!gone) {
+      if (operation) {
+        end(true);
+      } else {
+        ++asked;
+        give(Command::destroy);
+      }
+    }
+    CHECK(waiting.empty());
+    CHECK(asked == answered);
+  }
+}
