@@ -1,6 +1,8 @@
 // The only door to Asio. Everything else includes this file.
 #pragma once
 
+#include <climits>  // Asio 1.22 uses UCHAR_MAX without including it
+
 #include <asio/awaitable.hpp>
 #include <asio/basic_socket_acceptor.hpp>
 #include <asio/bind_cancellation_slot.hpp>

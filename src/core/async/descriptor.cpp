@@ -40,6 +40,11 @@ Task<> Descriptor::wait_readable() {
   if (error) throw_asio(error, "wait");
 }
 
+void Descriptor::interrupt() noexcept {
+  asio::error_code ignored;
+  descriptor_.cancel(ignored);
+}
+
 void Descriptor::close() noexcept {
   asio::error_code ignored;
   descriptor_.close(ignored);

@@ -21,6 +21,9 @@ class Descriptor {
   // Returns when a read would not block (a pidfd: when the process has ended).
   Task<> wait_readable();
 
+  // Operations that wait now throw Error(canceled); the descriptor stays open.
+  void interrupt() noexcept;
+
   int fd() noexcept { return descriptor_.native_handle(); }
   bool is_open() const noexcept { return descriptor_.is_open(); }
   void close() noexcept;
