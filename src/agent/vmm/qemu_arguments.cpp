@@ -63,7 +63,8 @@ std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const 
   const auto add = [&](std::initializer_list<std::string> words) {
     arguments.insert(arguments.end(), words.begin(), words.end());
   };
-  // The run directory is named only so that a process whose start missed the journal can be told by its arguments.
+  // The run directory is named only so that a process whose start missed the journal can be told by its
+  // arguments.
   add({invocation.binary, "-name",
        fmt::format("guest={}@{}/,process=wrenn-vm", config.sandbox_id, escape_commas(config.run_directory))});
 
