@@ -1,5 +1,5 @@
-// Body: the pulled body of a message. Nothing is read from the socket until the handler asks, so back-pressure
-// reaches the sender.
+// Body: the pulled body of a message. Nothing is read from the socket until the handler asks, so
+// back-pressure reaches the sender.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,9 @@ class Body {
  public:
   virtual ~Body() = default;
 
-  // At least one byte; 0 at the end of the body, then always 0. Throws Error(invalid_argument) on bad framing,
-  // Error(unavailable) when the peer breaks off before the end, Error(deadline_exceeded) when it stalls.
+  // At least one byte; 0 at the end of the body, then always 0. Throws Error(invalid_argument) on bad
+  // framing, Error(unavailable) when the peer breaks off before the end, Error(deadline_exceeded) when it
+  // stalls.
   virtual Task<std::size_t> read_some(std::span<char> buffer) = 0;
 
   // Bytes still to come, when the framing told.

@@ -1,5 +1,6 @@
-// Header fields in order of arrival; names compare without case. Values are trimmed and hold no control characters
-// but tab (the parser refuses them; set() and add() do too, with Error(invalid_argument): no response splitting).
+// Header fields in order of arrival; names compare without case. Values are trimmed and hold no control
+// characters but tab (the parser refuses them; set() and add() do too, with Error(invalid_argument): no
+// response splitting).
 #pragma once
 
 #include <optional>
@@ -14,13 +15,16 @@ class Headers {
  public:
   using Field = std::pair<std::string, std::string>;
   Headers() = default;
-  Headers(std::initializer_list<Field> fields);
+  Headers(std::initializer_list<Field> fields);  // throws as add()
 
   std::optional<std::string_view> get(std::string_view name) const noexcept;  // the first of that name
   std::vector<std::string_view> all(std::string_view name) const;
   bool has(std::string_view name) const noexcept { return get(name).has_value(); }
-  // True if the comma-separated list in the fields of that name contains `token` (no case): Connection, Upgrade.
+  // True if the comma-separated list in the fields of that name contains `token` (no case): Connection,
+  // Upgrade.
   bool has_token(std::string_view name, std::string_view token) const noexcept;
+  // Both trim the value and throw Error(invalid_argument) if the name is no token or the value has control
+  // characters.
   void set(std::string_view name, std::string_view value);  // replaces all of that name
   void add(std::string_view name, std::string_view value);
   void remove(std::string_view name) noexcept;
@@ -28,6 +32,8 @@ class Headers {
   void clear() noexcept { fields_.clear(); }
 
  private:
+  friend class FieldReader;  // the parser, which has checked already
+  void add_checked(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
   std::vector<Field> fields_;
 };
 

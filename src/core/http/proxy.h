@@ -1,5 +1,5 @@
-// Passes one request on and its answer back, streaming both ways; WebSocket and any other upgrade pass through as
-// bytes. Hop-by-hop fields are dropped (RFC 9110 §7.6.1).
+// Passes one request on and its answer back, streaming both ways; WebSocket and any other upgrade pass
+// through as bytes. Hop-by-hop fields are dropped (RFC 9110 §7.6.1).
 #pragma once
 
 #include <chrono>
@@ -12,17 +12,17 @@
 namespace wrenn::http {
 
 struct ProxyOptions {
-  std::string target;  // request target to send: path and query, as is
-  std::string host;    // Host field; empty: the upstream's address
-  Headers set;         // fields set (replaced) on the way there, e.g. an access token
+  std::string target;               // request target to send: path and query, as is
+  std::string host;                 // Host field; empty: the upstream's address
+  Headers set;                      // fields set (replaced) on the way there, e.g. an access token
   std::vector<std::string> remove;  // fields dropped on the way there
   std::chrono::steady_clock::duration head_timeout = std::chrono::minutes(10);
   // Called on every piece of body that moves, either way (activity counting). May be empty.
   std::function<void()> on_bytes;
 };
 
-// Throws Error(unavailable) when the upstream cannot be reached or breaks off before its head: the caller decides
-// what to answer then. After the head has been passed on, failures cut the client's connection.
+// Throws Error(unavailable) when the upstream cannot be reached or breaks off before its head: the caller
+// decides what to answer then. After the head has been passed on, failures cut the client's connection.
 Task<> proxy(Request& request, Reply& reply, Client& upstream, const ProxyOptions& options);
 
 }  // namespace wrenn::http
