@@ -16,6 +16,9 @@ namespace wrenn::api::agent {
 using model::SandboxState;
 
 inline constexpr std::string_view kService = "/hostagent.v1.HostAgentService/";
+// What the agent asks of its control plane on TCP. Not Authorization: that one passes through to envd, where it names
+// the user.
+inline constexpr std::string_view kTokenHeader = "X-Wrenn-Agent-Token";
 
 struct CreateSandboxRequest {
   std::string sandbox_id;  // text of a model::SandboxId

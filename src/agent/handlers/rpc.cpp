@@ -1,0 +1,91 @@
+#include "agent/handlers/rpc.h"
+
+#include "agent/host_info.h"
+#include "agent/limits.h"
+#include "agent/sandbox/create_request.h"
+#include "api/agent.h"
+#include "core/http/connect_rpc.h"
+
+namespace wrenn::agent {
+
+namespace {
+
+using namespace api::agent;
+using async::Task;
+using sandbox::Host;
+using sandbox::Registry;
+
+struct Service {
+  Host& host;
+  Registry& registry;
+
+  Task<SandboxInfo> create(CreateSandboxRequest request) { co_return co_await registry.create(request); }
+  Task<Empty> destroy(SandboxRequest request) {
+    co_await registry.destroy(request.sandbox_id);
+    co_return Empty();
+  }
+  Task<SandboxInfo> pause(SandboxRequest request) {
+    co_return co_await registry.pause(request.sandbox_id, std::string());
+  }
+  Task<SandboxInfo> resume(ResumeSandboxRequest request) {
+    co_return co_await registry.resume(request.sandbox_id, request.timeout_sec);
+  }
+  Task<Empty> ping(SandboxRequest request) {
+    registry.get(request.sandbox_id)->ping();
+    co_return Empty();
+  }
+  Task<SandboxInfo> get(SandboxRequest request) { co_return registry.get(request.sandbox_id)->info(); }
+  Task<ListSandboxesResponse> list(Empty) {
+    ListSandboxesResponse response;
+    response.sandboxes = registry.list();
+    co_return response;
+  }
+  Task<MetricsResponse> metrics(MetricsRequest request) {
+    const auto range = sandbox::parse_metrics_range(request.range);
+    if (!range)
+      throw_error(ErrorCode::invalid_argument, "field range: must be 5m, 10m, 1h, 2h, 6h, 12h or 24h");
+    MetricsResponse response;
+    response.points = registry.get(request.sandbox_id)->metrics(*range);
+    co_return response;
+  }
+  Task<HostInfo> info(Empty) { co_return co_await host_info(host); }
+};
+
+template <typename Input, typename Output>
+using Method = Task<Output> (Service::*)(Input);
+
+// One call: JSON in, JSON or a Connect error out. The error answer of a throw is made by the server
+// (routes.cpp).
+template <typename Input, typename Output>
+Task<> answer(Service service, Method<Input, Output> method, http::Request& request, http::Reply& reply) {
+  const std::string body = co_await request.body->read_all(limits::kRpcBodyBytes);
+  Input input = json::from_json<Input>(body.empty() ? "{}" : body);
+  const Output output = co_await (service.*method)(std::move(input));
+  http::Response response = http::json_response(200, json::to_json(output));
+  co_await reply.send(std::move(response));
+}
+
+template <typename Input, typename Output>
+void add(http::Router& router, const Service& service, std::string_view name, Method<Input, Output> method) {
+  router.add("POST", std::string(kService) + std::string(name),
+             [service, method](http::Request& request, http::Reply& reply) {
+               return answer<Input, Output>(service, method, request, reply);
+             });
+}
+
+}  // namespace
+
+void add_rpc_routes(http::Router& router, Host& host, Registry& registry) {
+  const Service service{host, registry};
+  add(router, service, "CreateSandbox", &Service::create);
+  add(router, service, "DestroySandbox", &Service::destroy);
+  add(router, service, "PauseSandbox", &Service::pause);
+  add(router, service, "ResumeSandbox", &Service::resume);
+  add(router, service, "PingSandbox", &Service::ping);
+  add(router, service, "GetSandbox", &Service::get);
+  add(router, service, "ListSandboxes", &Service::list);
+  add(router, service, "GetSandboxMetrics", &Service::metrics);
+  add(router, service, "GetHostInfo", &Service::info);
+}
+
+}  // namespace wrenn::agent
