@@ -21,11 +21,11 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   Context context;
-  std::string log_level = "info";
+  std::string log_level;
   app.add_option("--url", context.endpoint.url, "Control plane, e.g. http://127.0.0.1:8000 [WRENN_BASE_URL]");
   app.add_option("--api-key", context.endpoint.api_key, "API key; better in WRENN_API_KEY than here, where ps shows it");
   app.add_option("--dir", context.endpoint.dir, "State directory of a local `wrenn dev` [WRENN_DIR]");
-  app.add_option("--log-level", log_level, "debug, info, warn or error")->envname("LOG_LEVEL");
+  app.add_option("--log-level", log_level, "debug, info, warn or error [LOG_LEVEL]");
   app.add_flag("--json", context.json, "JSON for programs instead of a table");
 
   add_run_command(app, context);
@@ -39,7 +39,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
-  if (!log::set_level(log_level)) {
+  context.log_level_given = !log_level.empty();
+  if (context.log_level_given && !log::set_level(std::string_view(log_level))) {
     std::fprintf(stderr, "wrenn: --log-level %s: must be debug, info, warn or error\n", log_level.c_str());
     return kExitUsage;
   }

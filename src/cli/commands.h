@@ -14,6 +14,7 @@ namespace wrenn::cli {
 struct Context {
   EndpointOptions endpoint;
   bool json = false;
+  bool log_level_given = false;  // by --log-level: it wins over the settings of a role
   std::function<int()> action;  // set by the parsed subcommand; returns the exit code
 };
 

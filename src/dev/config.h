@@ -1,0 +1,20 @@
+// Settings of `wrenn dev`.
+#pragma once
+
+#include <string>
+
+#include "core/config/settings.h"
+
+namespace wrenn::dev {
+
+struct Config {
+  std::string dir = "/var/lib/wrenn";
+  std::string listen = "127.0.0.1:8000";
+  std::string on_exit = "pause";  // what becomes of running capsules at the end: "pause", or "keep" running
+  std::string acceleration = "auto";
+  std::string log_level = "info";
+};
+
+void describe(config::Settings& settings, Config& values);
+
+}  // namespace wrenn::dev

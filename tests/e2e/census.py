@@ -1,0 +1,58 @@
+"""What a capsule leaves on the host, counted by kind. Zero after every test."""
+
+import glob
+import os
+import subprocess
+
+
+def _lines(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+
+
+def _processes(directory):
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, "rb") as file:
+                arguments = file.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "qemu-system" in arguments.split(" ")[0] and directory in arguments:
+            found.append(path.split("/")[2] + " " + arguments[:120])
+    return found
+
+
+def _cgroups():
+    return [path for path in glob.glob("/sys/fs/cgroup/**/cl-*", recursive=True) if os.path.isdir(path)]
+
+
+def _loops(directory):
+    return [line for line in _lines("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE") if directory in line]
+
+
+def _mounts(directory):
+    with open("/proc/self/mounts") as file:
+        return [line.strip() for line in file if "wrenn-ns-" in line or f"{directory}/sandboxes" in line]
+
+
+def _below(path):
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def census(directory):
+    """{kind: [what is there]}; kinds without anything are left out."""
+    links = [line.split(":")[1].strip() for line in _lines("ip", "-o", "link") if "wrenn-veth" in line]
+    found = {
+        "processes": _processes(directory),
+        "network namespaces": glob.glob("/run/netns/wrenn-ns-*"),
+        "links": links,
+        "device mapper": glob.glob("/dev/mapper/wrenn-*"),
+        "loop devices": _loops(directory),
+        "mounts": _mounts(directory),
+        "cgroups": _cgroups(),
+        "sandboxes": _below(f"{directory}/sandboxes"),
+        "snapshots": _below(f"{directory}/snapshots"),
+        "run directories": _below("/run/wrenn"),
+        "nft tables": [line for line in _lines("nft", "list", "tables") if "wrenn-" in line],
+    }
+    return {kind: things for kind, things in found.items() if things}

@@ -1,0 +1,34 @@
+import pytest
+
+from census import census
+from wrenn_platform import DIR, Platform
+
+
+@pytest.fixture(scope="session")
+def platform():
+    running = Platform().start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request):
+    """After each test, whatever became of it, the host is as if no capsule had ever been there."""
+    yield
+    if "platform" in request.fixturenames:
+        running = request.getfixturevalue("platform")
+        for capsule in running.request("GET", "/v1/capsules").json():
+            running.request("DELETE", f"/v1/capsules/{capsule['id']}")
+    left = census(DIR)
+    assert left == {}, f"left on the host: {left}"
+
+
+@pytest.fixture
+def capsule(platform):
+    with platform.create() as running:
+        yield running
+
+
+def pytest_runtest_makereport(item, call):
+    if call.excinfo is not None and "platform" in getattr(item, "funcargs", {}):
+        print(f"\n--- end of the log of wrenn dev\n{item.funcargs['platform'].log_text()}")
