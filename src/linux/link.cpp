@@ -125,7 +125,7 @@ void create_veth(NetlinkSocket& netlink, const VethPair& pair) {
   request.attribute(IFLA_INFO_KIND, "veth");
   const auto data = request.begin(IFLA_INFO_DATA);
   const auto peer = request.begin(VETH_INFO_PEER);
-  request.fixed(fixed).attribute(IFLA_IFNAME, pair.peer_name);
+  request.fixed(ifinfomsg{}).attribute(IFLA_IFNAME, pair.peer_name);
   if (pair.peer_netns.valid())
     request.attribute(IFLA_NET_NS_FD, static_cast<std::uint32_t>(pair.peer_netns.get()));
   request.end(peer);

@@ -29,13 +29,13 @@ LinkInfo get_link(NetlinkSocket& netlink, std::string_view name);
 // Names that begin with `prefix`; all for an empty one.
 std::vector<LinkInfo> list_links(NetlinkSocket& netlink, std::string_view prefix);
 
-// A veth pair: `name` here, `peer_name` directly in `peer_netns`. Both are created up, so neither end sees
-// the other side down. Fails with EEXIST when either name is taken.
+// A veth pair: `name` here, `peer_name` directly in `peer_netns`. Fails with EEXIST when either name is
+// taken. The peer is created down (the kernel cannot do otherwise): change_link() it in its namespace.
 struct VethPair {
   std::string name;
   std::string peer_name;
   FdView peer_netns;  // unset: the peer is here as well
-  bool up = true;
+  bool up = true;     // of this end
 };
 void create_veth(NetlinkSocket& netlink, const VethPair& pair);
 

@@ -60,6 +60,12 @@ std::optional<Group> Accounts::group(std::string_view name) const {
   return std::nullopt;
 }
 
+std::optional<Group> Accounts::group(gid_t gid) const {
+  for (const Group& group : groups_)
+    if (group.gid == gid) return group;
+  return std::nullopt;
+}
+
 std::vector<gid_t> Accounts::groups_of(const User& user) const {
   std::vector<gid_t> gids{user.gid};
   for (const Group& group : groups_) {

@@ -39,6 +39,7 @@ class Accounts {
   std::optional<User> user(std::string_view name) const;
   std::optional<User> user(uid_t uid) const;  // the first of that number
   std::optional<Group> group(std::string_view name) const;
+  std::optional<Group> group(gid_t gid) const;
   // The primary group first, then those that list the user as member, each once.
   std::vector<gid_t> groups_of(const User& user) const;
 

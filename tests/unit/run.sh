@@ -1,11 +1,11 @@
 #!/bin/bash
-# Unit tests: every build/tests/unit/unit_*, a Catch2 program each. A test case is one count; a program that crashes or runs
+# Unit tests: every build/tests/unit/*/unit_*, a Catch2 program each. A test case is one count; a program that crashes or runs
 # into its time limit is one failure.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
 readonly kProgramTimeout=300  # seconds
-programs=("${WRENN_BUILD_DIR:-build}"/tests/unit/unit_*)
+programs=("${WRENN_BUILD_DIR:-build}"/tests/unit/unit_* "${WRENN_BUILD_DIR:-build}"/tests/unit/*/unit_*)
 passed=0 failed=0 skipped=0
 
 report=$(mktemp)

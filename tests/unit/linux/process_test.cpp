@@ -192,8 +192,9 @@ TEST_CASE("our own mask is restored after a start and after a failed one", "[lin
 }
 
 TEST_CASE("limits, nice, oom score, no_new_privs", "[linux][process]") {
-  auto options =
-      shell("ulimit -n; nice; cat /proc/self/oom_score_adj; grep NoNewPrivs /proc/self/status | tr -d '\\t'");
+  auto options = shell(
+      "ulimit -n; cut -d' ' -f19 /proc/$$/stat; cat /proc/self/oom_score_adj; grep NoNewPrivs "
+      "/proc/self/status | tr -d '\\t'");
   options.limits = {{RLIMIT_NOFILE, 77, 77}};
   options.nice = 5;
   options.oom_score_adj = 321;

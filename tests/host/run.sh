@@ -1,0 +1,37 @@
+#!/bin/bash
+# Tests on real kernel objects: every build/tests/host/*/host_*. Each prints "N passed, N failed, N skipped" as its last
+# line (the contract of tests/run.sh); without root it skips and says so. A program that ends without its counts, or runs
+# into its time limit, is one failure.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+
+readonly kProgramTimeout=300  # seconds
+passed=0 failed=0 skipped=0 found=0
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+for program in "${WRENN_BUILD_DIR:-build}"/tests/host/{,*/}host_*; do
+    [ -f "$program" ] && [ -x "$program" ] || continue
+    found=1
+    name=$(basename "$program")
+    timeout --kill-after=10 "$kProgramTimeout" "$program" >"$report" 2>&1
+    status=$?
+    if [[ $(tail -n 1 "$report") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+        ok=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} skips=${BASH_REMATCH[3]}
+        if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+            echo "$name: exit code $status in spite of no failure"
+            bad=1
+        fi
+    else
+        echo "$name: exit code $status (124 is the time limit) and no counts"
+        ok=0 bad=1 skips=0
+    fi
+    if [ "$bad" -gt 0 ]; then cat "$report"; else grep '^skipped: ' "$report"; fi
+    printf '%-32s %s passed, %s failed, %s skipped\n' "$name" "$ok" "$bad" "$skips"
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skips))
+done
+if [ $found -eq 0 ]; then
+    echo "no programs in ${WRENN_BUILD_DIR:-build}/tests/host; is the build configured with -Dtests=true?"
+    failed=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
