@@ -12,7 +12,7 @@
 //   std::string text = json::to_json(entry);
 //
 // Field types: bool, integers, double, std::string, json::Bytes (base64), json::Int64Text (proto3 JSON: a decimal
-// string), std::optional of these, std::vector, std::map<std::string, T>, json::Value, described structs, and enums
+// string), json::Raw (JSON text, kept as it is), std::optional of these, std::vector, std::map<std::string, T>, json::Value, described structs, and enums
 // with `std::string_view to_string(E)` and `std::optional<E> from_string(std::string_view, E*)` found by ADL.
 // Reading: unknown members are ignored, null counts as absent, absent members keep the struct's default.
 // Writing: absent optionals are left out, everything else is written (field option kOmitEmpty: empty strings, maps,
@@ -45,6 +45,11 @@ struct Bytes {
 struct Int64Text {
   std::int64_t value = 0;
   bool operator==(const Int64Text&) const = default;
+};
+
+struct Raw {
+  std::string text;  // one JSON value; "" and "{}" count as empty
+  bool operator==(const Raw&) const = default;
 };
 
 enum FieldOption : unsigned { kPlain = 0, kRequired = 1, kOmitEmpty = 2 };
@@ -110,6 +115,9 @@ void read_into(T& out, const Value& value, std::string_view path) {
     out = std::move(inner);
   } else if constexpr (std::is_same_v<T, Value>) {
     out = value;
+  } else if constexpr (std::is_same_v<T, Raw>) {
+    out.text.clear();
+    Writer(out.text).value(value);
   } else if constexpr (std::is_same_v<T, bool>) {
     const auto flag = value.as_bool();
     if (!flag) bad(path, "true or false");
@@ -183,6 +191,8 @@ bool is_empty(const T& value) {
     return value.data.empty();
   } else if constexpr (std::is_same_v<T, Int64Text>) {
     return value.value == 0;
+  } else if constexpr (std::is_same_v<T, Raw>) {
+    return value.text.empty() || value.text == "{}";
   } else {
     return false;
   }
@@ -210,6 +220,8 @@ void write(Writer& writer, const T& value) {
     }
   } else if constexpr (std::is_same_v<T, Bytes>) {
     writer.base64(value.data);
+  } else if constexpr (std::is_same_v<T, Raw>) {
+    writer.raw(value.text.empty() ? std::string_view("null") : std::string_view(value.text));
   } else if constexpr (std::is_same_v<T, Int64Text>) {
     writer.value(std::string_view(fmt::format_int(value.value).c_str()));
   } else if constexpr (IsVector<T>::value) {
