@@ -1,7 +1,8 @@
 // The database: SQLite today, PostgreSQL beside it later, behind one interface and one SQL text.
 //
-// SQL is written for both engines: TEXT, BIGINT, DOUBLE PRECISION; placeholders $1, $2, …; ids and times come from the
-// program; RETURNING and ON CONFLICT are allowed. A Connection belongs to one thread of the "db" pool at a time:
+// SQL is written for both engines: TEXT, BIGINT, DOUBLE PRECISION; placeholders $1, $2, …; ids and times come
+// from the program; RETURNING and ON CONFLICT are allowed. A Connection belongs to one thread of the "db"
+// pool at a time:
 //
 //   co_await db.read([&](Connection& c) { … });     // any connection, a consistent snapshot
 //   co_await db.write([&](Connection& c) { … });    // one transaction, committed when the function returns,
@@ -64,8 +65,9 @@ class Connection {
   virtual ~Connection() = default;
 
   // Runs one statement (kept prepared), calling `on_row` for each row. Returns the number of rows changed.
-  // Throws Error: already_exists for a broken uniqueness, failed_precondition for another constraint, unavailable when
-  // the database is busy or gone, resource_exhausted for a full disk, internal for a wrong statement.
+  // Throws Error: already_exists for a broken uniqueness, failed_precondition for another constraint,
+  // unavailable when the database is busy or gone, resource_exhausted for a full disk, internal for a wrong
+  // statement.
   virtual std::int64_t query(std::string_view sql, const std::vector<Param>& params,
                              const std::function<void(const Row&)>& on_row) = 0;
 
@@ -94,6 +96,10 @@ class Database {
   virtual void write_now(const std::function<void(Connection&)>& work) = 0;
 
   virtual std::string_view engine() const noexcept = 0;  // "sqlite"
+
+  // Copies a consistent state of the whole database beside it ("<file>.<label>.bak", 0600, replaced if it is
+  // there) and returns where; absent for a database that is not a file. Throws SystemError, Error as query().
+  virtual std::optional<std::string> backup_now(std::string_view label) = 0;
 
  protected:
   virtual async::ThreadPool& read_pool() noexcept = 0;
@@ -124,8 +130,8 @@ class Database {
   }
 };
 
-// "sqlite:///absolute/path" or "sqlite://:memory:" (tests). Creates the file (0600). Throws Error(invalid_argument) for
-// another scheme, SystemError/Error when it cannot be opened.
+// "sqlite:///absolute/path" or "sqlite://:memory:" (tests). Creates the file (0600). Throws
+// Error(invalid_argument) for another scheme, SystemError/Error when it cannot be opened.
 std::unique_ptr<Database> open_database(std::string_view url);
 
 }  // namespace wrenn::db
