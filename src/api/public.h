@@ -1,0 +1,198 @@
+// The public REST and WebSocket API (spec/rest-api.md §5–§8): bodies as the control plane writes and its
+// clients read them.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json/fields.h"
+
+namespace wrenn::api {
+
+struct Capsule {
+  std::string id;
+  std::string status;         // model::public_name
+  std::string template_name;  // as it was asked for
+  std::int64_t vcpus = 0, memory_mb = 0;
+  std::int64_t timeout_sec = 0;  // inactivity until auto-pause; 0: never
+  std::string guest_ip, host_ip;
+  std::string created_at, last_updated;  // RFC 3339
+  std::optional<std::string> started_at, last_active_at;
+  json::Raw metadata;  // object of strings: envd_version, kernel_version, …; reason of a failed capsule
+  static constexpr auto kFields = json::fields(
+      json::field("id", &Capsule::id), json::field("status", &Capsule::status),
+      json::field("template", &Capsule::template_name), json::field("vcpus", &Capsule::vcpus),
+      json::field("memory_mb", &Capsule::memory_mb), json::field("timeout_sec", &Capsule::timeout_sec),
+      json::field("guest_ip", &Capsule::guest_ip, json::kOmitEmpty),
+      json::field("host_ip", &Capsule::host_ip, json::kOmitEmpty),
+      json::field("created_at", &Capsule::created_at), json::field("started_at", &Capsule::started_at),
+      json::field("last_active_at", &Capsule::last_active_at),
+      json::field("last_updated", &Capsule::last_updated),
+      json::field("metadata", &Capsule::metadata, json::kOmitEmpty));
+};
+
+struct CreateCapsule {
+  std::string template_name;     // empty: the default template
+  std::int32_t vcpus = 0;        // ≤ 0: the default
+  std::int32_t memory_mb = 0;    // ≤ 0: the default
+  std::int64_t timeout_sec = 0;  // 0: never
+  static constexpr auto kFields = json::fields(json::field("template", &CreateCapsule::template_name),
+                                               json::field("vcpus", &CreateCapsule::vcpus),
+                                               json::field("memory_mb", &CreateCapsule::memory_mb),
+                                               json::field("timeout_sec", &CreateCapsule::timeout_sec));
+};
+
+struct Exec {
+  std::string cmd;
+  std::vector<std::string> args;
+  std::int64_t timeout_sec = 0;  // 0: 30 in the foreground, none in the background
+  bool background = false;
+  std::string tag;  // of a background process; empty: one is made up
+  std::map<std::string, std::string> envs;
+  std::string cwd;
+  std::string user;  // empty: the template's default user
+  static constexpr auto kFields = json::fields(
+      json::field("cmd", &Exec::cmd), json::field("args", &Exec::args),
+      json::field("timeout_sec", &Exec::timeout_sec), json::field("background", &Exec::background),
+      json::field("tag", &Exec::tag), json::field("envs", &Exec::envs), json::field("cwd", &Exec::cwd),
+      json::field("user", &Exec::user));
+};
+struct ExecResult {
+  std::string sandbox_id;
+  std::string cmd;
+  std::string stdout_text, stderr_text;  // base64 both when `encoding` says so
+  std::int32_t exit_code = 0;
+  std::int64_t duration_ms = 0;
+  std::string encoding;  // "utf-8", or "base64" when either stream is not valid UTF-8
+  static constexpr auto kFields = json::fields(
+      json::field("sandbox_id", &ExecResult::sandbox_id), json::field("cmd", &ExecResult::cmd),
+      json::field("stdout", &ExecResult::stdout_text), json::field("stderr", &ExecResult::stderr_text),
+      json::field("exit_code", &ExecResult::exit_code), json::field("duration_ms", &ExecResult::duration_ms),
+      json::field("encoding", &ExecResult::encoding));
+};
+struct ExecStarted {  // 202 of a background exec
+  std::string sandbox_id;
+  std::string cmd;
+  std::uint32_t pid = 0;
+  std::string tag;
+  static constexpr auto kFields =
+      json::fields(json::field("sandbox_id", &ExecStarted::sandbox_id), json::field("cmd", &ExecStarted::cmd),
+                   json::field("pid", &ExecStarted::pid), json::field("tag", &ExecStarted::tag));
+};
+
+struct Process {
+  std::uint32_t pid = 0;
+  std::optional<std::string> tag;
+  std::string cmd;
+  std::vector<std::string> args;
+  static constexpr auto kFields =
+      json::fields(json::field("pid", &Process::pid), json::field("tag", &Process::tag),
+                   json::field("cmd", &Process::cmd), json::field("args", &Process::args, json::kOmitEmpty));
+};
+struct Processes {
+  std::vector<Process> processes;
+  static constexpr auto kFields = json::fields(json::field("processes", &Processes::processes));
+};
+
+struct MetricPoint {
+  std::int64_t timestamp_unix = 0;
+  double cpu_pct = 0;
+  std::int64_t mem_bytes = 0, disk_bytes = 0;
+  static constexpr auto kFields = json::fields(json::field("timestamp_unix", &MetricPoint::timestamp_unix),
+                                               json::field("cpu_pct", &MetricPoint::cpu_pct),
+                                               json::field("mem_bytes", &MetricPoint::mem_bytes),
+                                               json::field("disk_bytes", &MetricPoint::disk_bytes));
+};
+struct CapsuleMetrics {
+  std::string sandbox_id;
+  std::string range;
+  std::vector<MetricPoint> points;
+  static constexpr auto kFields = json::fields(json::field("sandbox_id", &CapsuleMetrics::sandbox_id),
+                                               json::field("range", &CapsuleMetrics::range),
+                                               json::field("points", &CapsuleMetrics::points));
+};
+
+struct Path {  // files/read, files/stream/read, files/mkdir, files/remove
+  std::string path;
+  static constexpr auto kFields = json::fields(json::field("path", &Path::path));
+};
+struct ListFiles {
+  std::string path;
+  std::uint32_t depth = 0;  // 0 means 1
+  static constexpr auto kFields =
+      json::fields(json::field("path", &ListFiles::path), json::field("depth", &ListFiles::depth));
+};
+struct FileEntry {
+  std::string name, path;
+  std::string type;  // file | directory | symlink; special files count as file
+  std::int64_t size = 0;
+  std::uint32_t mode = 0;   // permission bits
+  std::string permissions;  // "-rw-r--r--"
+  std::string owner, group;
+  std::int64_t modified_at = 0;  // Unix seconds
+  std::optional<std::string> symlink_target;
+  static constexpr auto kFields =
+      json::fields(json::field("name", &FileEntry::name), json::field("path", &FileEntry::path),
+                   json::field("type", &FileEntry::type), json::field("size", &FileEntry::size),
+                   json::field("mode", &FileEntry::mode), json::field("permissions", &FileEntry::permissions),
+                   json::field("owner", &FileEntry::owner), json::field("group", &FileEntry::group),
+                   json::field("modified_at", &FileEntry::modified_at),
+                   json::field("symlink_target", &FileEntry::symlink_target));
+};
+struct FileEntries {
+  std::vector<FileEntry> entries;
+  static constexpr auto kFields = json::fields(json::field("entries", &FileEntries::entries));
+};
+struct MadeDirectory {
+  FileEntry entry;
+  static constexpr auto kFields = json::fields(json::field("entry", &MadeDirectory::entry));
+};
+
+struct Template {
+  std::string name;
+  std::string type;                       // base | snapshot
+  std::int64_t vcpus = 0, memory_mb = 0;  // of a snapshot
+  std::int64_t size_bytes = 0;
+  std::string created_at;
+  bool platform = false;
+  json::Raw metadata;
+  static constexpr auto kFields = json::fields(
+      json::field("name", &Template::name), json::field("type", &Template::type),
+      json::field("vcpus", &Template::vcpus, json::kOmitEmpty),
+      json::field("memory_mb", &Template::memory_mb, json::kOmitEmpty),
+      json::field("size_bytes", &Template::size_bytes), json::field("created_at", &Template::created_at),
+      json::field("platform", &Template::platform),
+      json::field("metadata", &Template::metadata, json::kOmitEmpty));
+};
+
+// What clients send on the WebSockets exec/stream and pty; `type` says which of the members count:
+//   auth    token                                             when no header could carry the key
+//   start   cmd args envs cwd user; exec/stream: stdin encoding tag; pty: cols rows
+//   connect tag                                               pty: an earlier session
+//   stdin   data (base64)   stdin_close   signal (SIGTERM …)  stop          exec/stream
+//   input   data (base64)   resize  cols rows                 kill   pong   pty
+struct ClientMessage {
+  std::string type;
+  std::string token;
+  std::string cmd;
+  std::vector<std::string> args;
+  std::map<std::string, std::string> envs;
+  std::string cwd, user, tag;
+  std::int64_t cols = 0, rows = 0;
+  bool stdin_open = false;
+  std::string encoding;  // of output on exec/stream: "" (text) or "base64" (byte by byte exact)
+  std::string data;
+  std::string signal;
+  static constexpr auto kFields = json::fields(
+      json::field("type", &ClientMessage::type), json::field("token", &ClientMessage::token),
+      json::field("cmd", &ClientMessage::cmd), json::field("args", &ClientMessage::args),
+      json::field("envs", &ClientMessage::envs), json::field("cwd", &ClientMessage::cwd),
+      json::field("user", &ClientMessage::user), json::field("tag", &ClientMessage::tag),
+      json::field("cols", &ClientMessage::cols), json::field("rows", &ClientMessage::rows),
+      json::field("stdin", &ClientMessage::stdin_open), json::field("encoding", &ClientMessage::encoding),
+      json::field("data", &ClientMessage::data), json::field("signal", &ClientMessage::signal));
+};
+
+}  // namespace wrenn::api
