@@ -1,0 +1,29 @@
+#include "cp/config.h"
+
+namespace wrenn::cp {
+
+std::string Config::effective_database_url() const {
+  return database_url.empty() ? "sqlite://" + dir + "/wrenn.db" : database_url.reveal();
+}
+
+void describe(config::Settings& settings, Config& values) {
+  settings.address("listen", values.listen, "address of the API").env("WRENN_CP_LISTEN_ADDR");
+  settings.text("dir", values.dir, "directory of the database").env("WRENN_DIR");
+  settings.secret("database.url", values.database_url, "sqlite:///path; by default wrenn.db in `dir`")
+      .env("DATABASE_URL");
+  settings.address("agent.address", values.agent_address, "address of the host agent")
+      .env("CP_HOST_AGENT_ADDR");
+  settings.secret("agent.token", values.agent_token, "what the host agent asks of its control plane")
+      .env("WRENN_AGENT_TOKEN");
+  settings.integer("capsule.max_vcpus", values.max_vcpus, "most vCPUs of a capsule", 1, 1024);
+  settings.size_mib("capsule.max_memory", values.max_memory_mb, "most memory of a capsule",
+                    limits::kMemoryMbMin, std::int64_t{16} * 1024 * 1024);
+  settings.duration(
+      "capsule.answer_within", values.answer_within,
+      "create and resume answer within this, running or not; `Prefer: wait=N` of a request overrides it");
+  settings
+      .one_of("log.level", values.log_level, "lines below are dropped", {"debug", "info", "warn", "error"})
+      .env("LOG_LEVEL");
+}
+
+}  // namespace wrenn::cp

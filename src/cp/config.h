@@ -1,0 +1,30 @@
+// Settings of the control plane.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/secret.h"
+#include "core/config/settings.h"
+#include "cp/limits.h"
+
+namespace wrenn::cp {
+
+struct Config {
+  std::string listen = ":8000";
+  std::string dir = "/var/lib/wrenn";
+  Secret database_url;                            // empty: SQLite in `dir`
+  std::string agent_address = "localhost:50051";  // "host:port", "unix:/path"
+  Secret agent_token;                             // empty: none is sent
+  std::int64_t max_vcpus = limits::kMaxVcpus;
+  std::int64_t max_memory_mb = limits::kMaxMemoryMb;
+  std::chrono::milliseconds answer_within = limits::kAnswerWithin;
+  std::string log_level = "info";
+
+  std::string effective_database_url() const;
+};
+
+// Binds every setting; see core/config/settings.h.
+void describe(config::Settings& settings, Config& values);
+
+}  // namespace wrenn::cp

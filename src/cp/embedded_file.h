@@ -1,0 +1,17 @@
+// A file of the source tree that is part of the binary (packaging/embed.py).
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace wrenn::cp {
+
+struct EmbeddedFile {
+  std::string_view name;  // "0001_teams.sql"
+  std::string_view text;
+};
+
+extern const std::vector<EmbeddedFile> kMigrationFiles;  // sql/
+extern const std::vector<EmbeddedFile> kOpenApiFiles;    // openapi.yaml
+
+}  // namespace wrenn::cp

@@ -1,0 +1,104 @@
+#include "cp/handlers/views.h"
+
+#include "core/json/reader.h"
+
+namespace wrenn::cp::handlers {
+
+static void fill(std::optional<std::string>& target, const std::optional<UnixTime>& time) {
+  if (time) {
+    target = to_rfc3339(*time);
+  } else {
+    target.reset();
+  }
+}
+
+// {"kernel_version":"…"} and {"reason":"…"} → one object.
+static void add_reason(std::string& metadata, std::string_view reason) {
+  const bool empty = metadata.empty() || metadata == "{}";
+  metadata = empty ? "{" : metadata.substr(0, metadata.size() - 1) + ",";
+  json::append_string(metadata, "reason");
+  metadata += ':';
+  json::append_string(metadata, reason);
+  metadata += '}';
+}
+
+void fill(api::Capsule& view, const store::Sandbox& row) {
+  view.id = row.id.text();
+  view.status = public_name(row.status);
+  view.template_name = row.template_name;
+  view.vcpus = row.vcpus;
+  view.memory_mb = row.memory_mb;
+  view.timeout_sec = row.timeout_sec;
+  view.guest_ip = row.guest_ip;
+  view.host_ip = row.host_ip;
+  view.created_at = to_rfc3339(row.created_at);
+  view.last_updated = to_rfc3339(row.last_updated);
+  fill(view.started_at, row.started_at);
+  fill(view.last_active_at, row.last_active_at);
+  view.metadata.text = row.metadata;
+  // The envelope of clients is fixed; metadata is where they find why a capsule is not what they want it to
+  // be.
+  if (!row.status_reason.empty() && row.status != model::SandboxState::running)
+    add_reason(view.metadata.text, row.status_reason);
+}
+
+api::Capsule capsule_view(const store::Sandbox& row) {
+  api::Capsule view;
+  fill(view, row);
+  return view;
+}
+
+api::Template template_view(const store::Template& row) {
+  api::Template view;
+  view.name = row.name;
+  view.type = row.type;
+  view.vcpus = row.vcpus;
+  view.memory_mb = row.memory_mb;
+  view.size_bytes = row.size_bytes;
+  view.created_at = to_rfc3339(row.created_at);
+  view.platform = row.team == model::kPlatformTeam;
+  view.metadata.text = row.metadata;
+  return view;
+}
+
+api::FileEntry file_view(const api::envd::EntryInfo& entry) {
+  api::FileEntry view;
+  view.name = entry.name;
+  view.path = entry.path;
+  // The SDKs' enum has three values: sockets, pipes and devices are files, and their permissions tell them
+  // apart.
+  view.type = entry.type == "FILE_TYPE_DIRECTORY" ? "directory"
+              : entry.type == "FILE_TYPE_SYMLINK" ? "symlink"
+                                                  : "file";
+  view.size = entry.size.value;
+  view.mode = entry.mode;
+  view.permissions = entry.permissions;
+  view.owner = entry.owner;
+  view.group = entry.group;
+  const auto modified = entry.modified_time ? parse_rfc3339(*entry.modified_time) : std::nullopt;
+  view.modified_at = modified ? modified->seconds() : 0;
+  view.symlink_target = entry.symlink_target;
+  return view;
+}
+
+api::Process process_view(const api::envd::ProcessInfo& process) {
+  api::Process view;
+  view.pid = process.pid;
+  view.tag = process.tag;
+  view.cmd = process.config.cmd;
+  view.args = process.config.args;
+  return view;
+}
+
+api::CapsuleMetrics metrics_view(std::string sandbox_id, std::string range,
+                                 const api::agent::MetricsResponse& told) {
+  api::CapsuleMetrics view;
+  view.sandbox_id = std::move(sandbox_id);
+  view.range = std::move(range);
+  view.points.reserve(told.points.size());
+  for (const auto& point : told.points)
+    view.points.push_back({point.timestamp_unix, point.cpu_pct, point.mem_bytes, point.disk_bytes});
+  return view;
+}
+
+}  // namespace wrenn::cp::handlers

@@ -1,0 +1,21 @@
+// Rows and guest answers as the public API shows them.
+#pragma once
+
+#include "api/agent.h"
+#include "api/envd.h"
+#include "api/public.h"
+#include "cp/store/hosts.h"
+#include "cp/store/sandboxes.h"
+
+namespace wrenn::cp::handlers {
+
+// Into an existing view: a list of a hundred reuses the memory of its strings.
+void fill(api::Capsule& view, const store::Sandbox& row);
+api::Capsule capsule_view(const store::Sandbox& row);
+api::Template template_view(const store::Template& row);
+api::FileEntry file_view(const api::envd::EntryInfo& entry);
+api::Process process_view(const api::envd::ProcessInfo& process);
+api::CapsuleMetrics metrics_view(std::string sandbox_id, std::string range,
+                                 const api::agent::MetricsResponse& told);
+
+}  // namespace wrenn::cp::handlers

@@ -1,0 +1,38 @@
+#include "cp/host_agents.h"
+
+#include "api/errors.h"
+
+namespace wrenn::cp {
+
+static constexpr std::size_t kIdleConnections = 64;  // to an agent: each stream and call of a capsule is one
+
+HostAgents::HostAgents(async::Executor executor, db::Database& database, const std::string& address,
+                       http::Headers headers) {
+  store::Host row;
+  database.write_now(
+      [&](db::Connection& connection) { row = store::ensure_local_host(connection, address, now()); });
+  http::ClientOptions options;
+  options.idle_connections_max = kIdleConnections;
+  options.headers = std::move(headers);
+  local_ = std::make_unique<HostAgent>(executor, std::move(row), std::move(options));
+}
+
+HostAgent& HostAgents::at(const model::HostId& id) {
+  if (id != local_->host.id)
+    throw api::PublicError(ErrorCode::unavailable, 503, "host_unavailable",
+                           "the host of this capsule is not known any more");
+  return *local_;
+}
+
+HostAgent& HostAgents::pick(std::int64_t vcpus, std::int64_t memory_mb) {
+  const auto& host = local_->host;
+  // vCPUs are shared in time, memory is not.
+  if (host.memory_mb > 0 && memory_mb > host.memory_mb)
+    throw api::PublicError(ErrorCode::unavailable, 503, "no_hosts_available",
+                           fmt::format("no server is large enough for {} MiB: the largest has {} MiB",
+                                       memory_mb, host.memory_mb));
+  (void)vcpus;
+  return *local_;
+}
+
+}  // namespace wrenn::cp

@@ -1,0 +1,75 @@
+// Limits of the control plane: sizes of requests, deadlines of operations, periods of workers.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace wrenn::cp::limits {
+
+using namespace std::chrono_literals;
+
+// Capsules. The maxima are defaults; an operator changes them in the configuration.
+inline constexpr std::int64_t kDefaultVcpus = 1;
+inline constexpr std::int64_t kDefaultMemoryMb = 512;
+inline constexpr std::int64_t kMemoryMbMin = 128;  // below it a distribution's kernel and init do not fit
+inline constexpr std::int64_t kMaxVcpus = 32;
+inline constexpr std::int64_t kMaxMemoryMb = 65'536;
+inline constexpr std::int64_t kDiskSizeMb = 5120;                 // of every capsule (spec/rest-api.md §5.1)
+inline constexpr std::int64_t kIdleTimeoutSecMax = 365 * 86'400;  // timeout_sec
+
+// How long create and resume wait before they answer with a transient status. The Python SDK gives up after 5
+// s and polls a capsule that is `starting`; `Prefer: wait=N` asks for another time.
+inline constexpr std::chrono::milliseconds kAnswerWithin = 4500ms;
+inline constexpr std::chrono::seconds kPreferWaitMax = 300s;
+
+// Requests.
+inline constexpr std::uint64_t kUploadBytes = 100 * 1024 * 1024;     // files/write: the whole body
+inline constexpr std::uint64_t kUploadSlackBytes = 64 * 1024;        // multipart heads around the file
+inline constexpr std::uint64_t kUploadSpoolBytes = 4 * 1024 * 1024;  // a file part that comes before its path
+inline constexpr std::size_t kGuestPathBytes = 4096;                 // PATH_MAX of the guest
+inline constexpr std::size_t kCopyBufferBytes = 64 * 1024;
+
+// Exec.
+inline constexpr std::chrono::seconds kExecTimeout = 30s;  // of a foreground command without timeout_sec
+inline constexpr std::chrono::seconds kExecTimeoutMax = 86'400s;
+inline constexpr std::chrono::seconds kExecMargin = 10s;  // for the answer beyond the command's own time
+inline constexpr std::size_t kExecOutputBytes =
+    16 * 1024 * 1024;  // stdout and stderr together, held in memory
+
+// WebSockets.
+inline constexpr std::chrono::seconds kAuthMessageTimeout = 5s;
+inline constexpr std::chrono::seconds kStartMessageTimeout =
+    60s;  // until the first message of an open stream
+inline constexpr std::chrono::seconds kPtyPing = 30s;
+inline constexpr std::size_t kPtyQueue = 64;               // client messages waiting for the guest
+inline constexpr std::size_t kPtyInputBytes = 256 * 1024;  // inputs joined into one call
+inline constexpr std::size_t kClientMessageBytes = 1024 * 1024;
+inline constexpr std::chrono::seconds kPtyCall = 5s;  // one input, resize or kill
+
+// API keys.
+inline constexpr std::chrono::seconds kApiKeyCacheTtl = 10s;
+inline constexpr std::size_t kApiKeyCacheEntries = 10'000;
+inline constexpr std::chrono::seconds kApiKeyUsedPeriod = 60s;  // last_used is at most this old
+
+// Deadlines of transient states: the agent call's own time (api/limits.h) and a margin. Past them the
+// reconciler decides.
+inline constexpr std::chrono::seconds kStartingDeadline = 120s;
+inline constexpr std::chrono::seconds kPausingDeadline = 330s;
+inline constexpr std::chrono::seconds kResumingDeadline = 120s;
+inline constexpr std::chrono::seconds kStoppingDeadline = 90s;
+
+// Reconciler (spec/hostagent.md §8).
+inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
+inline constexpr std::chrono::seconds kHostLost =
+    90s;  // without an answer: unreachable, its capsules missing
+inline constexpr std::chrono::seconds kSettleGrace = 5s;   // a transient row this young belongs to somebody
+inline constexpr std::chrono::seconds kOrphanGrace = 60s;  // a capsule on a host that no row knows
+inline constexpr std::chrono::seconds kFailedKept =
+    3600s;  // a failed capsule that once ran stays on its host
+inline constexpr std::chrono::seconds kTemplateSyncPeriod = 60s;
+inline constexpr std::chrono::seconds kTemplateSyncFloor = 1s;  // between two that requests asked for
+
+inline constexpr std::chrono::seconds kShutdownGrace = 30s;
+
+}  // namespace wrenn::cp::limits

@@ -1,0 +1,40 @@
+// What every handler needs of a request and for an answer.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/limits.h"
+#include "core/http/reply.h"
+#include "core/json/fields.h"
+#include "cp/service/api_keys.h"
+
+namespace wrenn::cp {
+
+using async::Task;
+using http::Reply;
+using http::Request;
+
+// Who asks; set by the middleware on every route that asks for a key.
+const service::Caller& caller_of(const Request& request);
+
+// The {id} of the path. Throws Error(invalid_argument) "invalid sandbox ID".
+model::SandboxId sandbox_id_of(const Request& request);
+
+// The body as a described struct; an empty body counts as {}. Throws Error(invalid_argument) that names the
+// field, Error(too_large).
+template <typename T>
+Task<T> read_json(Request& request) {
+  const auto text = co_await request.body->read_all(wrenn::limits::kJsonBodyBytes);
+  if (trim(text).empty()) co_return T{};
+  co_return json::from_json<T>(text);
+}
+
+template <typename T>
+Task<> send_json(Reply& reply, int status, const T& value) {
+  auto response = http::json_response(status, json::to_json(value));
+  co_await reply.send(std::move(response));
+}
+
+Task<> send_no_content(Reply& reply);
+
+}  // namespace wrenn::cp

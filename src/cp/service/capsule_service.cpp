@@ -1,0 +1,381 @@
+#include "cp/service/capsule_service.h"
+
+#include "api/errors.h"
+#include "core/json/fields.h"
+#include "core/log/log.h"
+#include "cp/limits.h"
+#include "cp/service/failures.h"
+#include "cp/service/settle.h"
+
+namespace wrenn::cp::service {
+
+using store::Change;
+using store::Sandbox;
+using enum SandboxState;
+
+// No operation lasts longer than its agent call (api/limits.h), so this is "until it ends".
+static constexpr auto kUntilItEnds = std::chrono::minutes(15);
+
+static UnixTime after(UnixTime at, std::chrono::microseconds duration) {
+  return {at.us + duration.count()};
+}
+
+static Change change_to(SandboxState to, std::string reason = {}) {
+  Change change;
+  change.to = to;
+  change.reason = std::move(reason);
+  return change;
+}
+
+static Change begin_to(SandboxState to, std::chrono::microseconds deadline) {
+  auto change = change_to(to);
+  change.deadline = after(now(), deadline);
+  return change;
+}
+
+// Running, as the agent told.
+static Change running_from(const api::agent::SandboxInfo& info, UnixTime at) {
+  auto change = change_to(running);
+  change.host_ip = info.host_ip;
+  change.metadata = metadata_json(info.metadata);
+  change.started_at = at;
+  change.last_active_at = at;
+  return change;
+}
+
+static std::string text_of(std::exception_ptr error) {
+  return describe(error);
+}
+
+// --- running operations
+// ---------------------------------------------------------------------------------------------
+
+CapsuleService::Ended CapsuleService::begin(model::SandboxId id, std::string_view name, Task<Sandbox> work) {
+  auto operation = std::make_shared<Operation>(scope_.executor());
+  ++busy_[id];
+  scope_.spawn(drive(operation, id, std::string(name), std::move(work)));
+  return operation;
+}
+
+Task<> CapsuleService::drive(Ended operation, model::SandboxId id, std::string name, Task<Sandbox> work) {
+  std::exception_ptr failure;
+  try {
+    auto row = co_await std::move(work);
+    operation->succeed(std::move(row));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (--busy_[id] == 0) busy_.erase(id);
+  if (const auto found = destroying_.find(id); found != destroying_.end() && found->second == operation)
+    destroying_.erase(found);
+  if (!failure) co_return;
+  if (!async::is_cancellation(failure))
+    log::warn("capsule operation failed", {{"operation", name},
+                                           {"sandbox", id.text()},
+                                           {"awaited", operation->awaited()},
+                                           {"error", text_of(failure)}});
+  operation->fail(failure);
+}
+
+// --- create
+// ---------------------------------------------------------------------------------------------------------
+
+Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
+                                     std::chrono::milliseconds patience) {
+  const auto chosen = co_await templates_.resolve(team, input.template_name);
+  // A snapshot holds memory: its size is not the request's to choose.
+  if (chosen.vcpus > 0) input.vcpus = chosen.vcpus;
+  if (chosen.memory_mb > 0) input.memory_mb = chosen.memory_mb;
+  const auto& host = hosts_.pick(input.vcpus, input.memory_mb).host;
+
+  Sandbox row;
+  row.id = model::SandboxId::random();
+  row.team = team;
+  row.host = host.id;
+  row.template_name = input.template_name.empty() ? chosen.name : input.template_name;
+  row.template_id = chosen.id;
+  row.template_team = chosen.team;
+  row.status = starting;
+  row.vcpus = input.vcpus;
+  row.memory_mb = input.memory_mb;
+  row.disk_size_mb = limits::kDiskSizeMb;
+  row.timeout_sec = input.timeout_sec;
+  row.created_at = row.last_updated = now();
+  row.status_deadline = after(row.created_at, limits::kStartingDeadline);
+
+  api::agent::CreateSandboxRequest request;
+  request.sandbox_id = row.id.text();
+  request.team_id = team.text();
+  request.template_id = chosen.id.digits();
+  request.template_team_id = chosen.team.digits();
+  request.template_name = chosen.name;
+  request.vcpus = static_cast<std::int32_t>(row.vcpus);
+  request.memory_mb = static_cast<std::int32_t>(row.memory_mb);
+  request.disk_size_mb = static_cast<std::int32_t>(row.disk_size_mb);
+  request.timeout_sec = row.timeout_sec;
+  request.default_user = chosen.default_user;
+  request.default_env = json::from_json<std::map<std::string, std::string>>(chosen.default_env);
+
+  // The row comes first: what the agent has and no row knows is an orphan.
+  auto insert = [&row](db::Connection& connection) { store::insert_sandbox(connection, row); };
+  co_await database_.write(insert);
+  const auto operation = begin(row.id, "create", do_create(row, std::move(request)));
+  auto ended = co_await operation->wait(patience);
+  co_return ended ? std::move(*ended) : std::move(row);
+}
+
+Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRequest request) {
+  std::exception_ptr failure;
+  api::agent::SandboxInfo info;
+  try {
+    info = co_await hosts_.at(row.host).agent.create(std::move(request));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
+  if (!failure && info.status != running)
+    failure = std::make_exception_ptr(
+        Error(ErrorCode::internal,
+              fmt::format("the agent answered create with status {}: {}", to_string(info.status),
+                          info.reason.empty() ? "no reason told" : info.reason)));
+  if (failure) {
+    // First the row, so that a user who asks sees it; then the host is cleaned, for the answer may have been
+    // lost on its way back. If that fails too, the reconciler finds the orphan.
+    auto failed = change_to(error, text_of(failure));
+    co_await finish(row, std::move(failed));
+    scope_.spawn(destroy_on_agent(row));
+    throw_create_failure(failure);
+  }
+  auto started = running_from(info, now());
+  auto after_start = co_await finish(row, std::move(started));
+  if (after_start) co_return std::move(*after_start);
+  // Somebody destroyed it meanwhile, and his destroy may have reached the agent before our create.
+  co_await destroy_on_agent(row);
+  throw api::PublicError(ErrorCode::aborted, 409, "conflict",
+                         "the capsule was destroyed while it was being created");
+}
+
+// --- pause and resume
+// -----------------------------------------------------------------------------------------------
+
+Task<Sandbox> CapsuleService::pause(model::TeamId team, model::SandboxId id) {
+  std::vector<SandboxState> expected{running};
+  auto change = begin_to(pausing, limits::kPausingDeadline);
+  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "running");
+  const auto operation = begin(id, "pause", do_pause(std::move(row)));
+  auto ended = co_await operation->wait(kUntilItEnds);
+  if (!ended) throw_error(ErrorCode::deadline_exceeded, "pause: no end in sight");
+  co_return std::move(*ended);
+}
+
+Task<Sandbox> CapsuleService::do_pause(Sandbox row) {
+  std::exception_ptr failure;
+  try {
+    co_await hosts_.at(row.host).agent.pause(row.id.text());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await settle_now(row);
+    throw_agent_failure(failure);
+  }
+  auto change = change_to(paused);
+  change.host_ip = "";
+  auto after_pause = co_await finish(row, std::move(change));
+  if (!after_pause)
+    throw api::PublicError(ErrorCode::aborted, 409, "conflict",
+                           "the capsule was destroyed while it was being paused");
+  co_return std::move(*after_pause);
+}
+
+Task<Sandbox> CapsuleService::resume(model::TeamId team, model::SandboxId id,
+                                     std::chrono::milliseconds patience) {
+  std::vector<SandboxState> expected{paused};
+  auto change = begin_to(resuming, limits::kResumingDeadline);
+  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "paused");
+  const auto operation = begin(id, "resume", do_resume(row));
+  auto ended = co_await operation->wait(patience);
+  co_return ended ? std::move(*ended) : std::move(row);
+}
+
+Task<Sandbox> CapsuleService::do_resume(Sandbox row) {
+  std::exception_ptr failure;
+  api::agent::SandboxInfo info;
+  try {
+    api::agent::ResumeSandboxRequest request;
+    request.sandbox_id = row.id.text();
+    request.timeout_sec = row.timeout_sec;
+    info = co_await hosts_.at(row.host).agent.resume(std::move(request));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await settle_now(row);
+    throw_agent_failure(failure);
+  }
+  auto change = running_from(info, now());
+  auto after_resume = co_await finish(row, std::move(change));
+  if (!after_resume)
+    throw api::PublicError(ErrorCode::aborted, 409, "conflict",
+                           "the capsule was destroyed while it was being resumed");
+  co_return std::move(*after_resume);
+}
+
+// --- destroy
+// --------------------------------------------------------------------------------------------------------
+
+Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
+  const auto current = co_await get(team, id);
+  if (current.status == stopped) co_return;
+  Ended operation;
+  if (const auto found = destroying_.find(id); found != destroying_.end()) {
+    operation = found->second;
+  } else {
+    std::vector<SandboxState> expected{pending,  starting, running, pausing, paused,
+                                       resuming, stopping, missing, error};
+    auto change = begin_to(stopping, limits::kStoppingDeadline);
+    auto begun = [&](db::Connection& connection) {
+      return store::begin_change(connection, id, expected, change, now());
+    };
+    const auto row = co_await database_.write(begun);
+    if (!row) co_return;  // stopped meanwhile
+    // Another destroy may have begun while the database was writing.
+    auto& slot = destroying_[id];
+    if (!slot) slot = begin(id, "destroy", do_destroy(*row));
+    operation = slot;
+  }
+  co_await operation->wait(kUntilItEnds);
+}
+
+Task<Sandbox> CapsuleService::do_destroy(Sandbox row) {
+  std::exception_ptr failure;
+  try {
+    co_await hosts_.at(row.host).agent.destroy(row.id.text());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    // The row stays `stopping`: the reconciler destroys the capsule as soon as the host can be reached.
+    on_unsettled();
+    throw_agent_failure(failure);
+  }
+  auto change = change_to(stopped);
+  change.host_ip = "";
+  auto after_destroy = co_await finish(row, std::move(change));
+  // A concurrent destroy may have been quicker; either way it is gone.
+  row.status = stopped;
+  co_return after_destroy ? std::move(*after_destroy) : std::move(row);
+}
+
+Task<> CapsuleService::destroy_on_agent(Sandbox row) {
+  std::exception_ptr failure;
+  try {
+    co_await hosts_.at(row.host).agent.destroy(row.id.text());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && !async::is_cancellation(failure)) {
+    log::warn("cleaning up after a failed create did not work; the reconciler tries again",
+              {{"sandbox", row.id.text()}, {"error", text_of(failure)}});
+    on_unsettled();
+  }
+}
+
+// --- the rest
+// -------------------------------------------------------------------------------------------------------
+
+Task<Sandbox> CapsuleService::get(model::TeamId team, model::SandboxId id) {
+  auto find = [&team, &id](db::Connection& connection) { return store::find_sandbox(connection, team, id); };
+  auto row = co_await database_.read(find);
+  if (!row) throw_sandbox_not_found();
+  co_return std::move(*row);
+}
+
+Task<CapsuleService::Running> CapsuleService::require_running(model::TeamId team, model::SandboxId id) {
+  auto row = co_await get(team, id);
+  if (row.status != running) throw_wrong_state(row, "running");
+  auto envd = hosts_.at(row.host).agent.envd(row.id.text());
+  co_return Running{std::move(row), std::move(envd)};
+}
+
+Task<> CapsuleService::ping(model::TeamId team, model::SandboxId id) {
+  const auto row = co_await get(team, id);
+  if (row.status != running) throw_wrong_state(row, "running");
+  std::exception_ptr failure;
+  try {
+    co_await hosts_.at(row.host).agent.ping(row.id.text());
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    on_unsettled();
+    throw_agent_failure(failure);
+  }
+  co_await write_activity(id);
+}
+
+Task<api::agent::MetricsResponse> CapsuleService::metrics(model::TeamId team, model::SandboxId id,
+                                                          std::string range) {
+  const auto row = co_await get(team, id);
+  if (row.status != running && row.status != paused)
+    throw_error(ErrorCode::not_found, "no metrics: sandbox is not running (status: {})",
+                to_string(row.status));
+  api::agent::MetricsRequest request;
+  request.sandbox_id = row.id.text();
+  request.range = std::move(range);
+  auto call = hosts_.at(row.host).agent.metrics(std::move(request));
+  co_return co_await from_agent(std::move(call));
+}
+
+void CapsuleService::note_activity(const model::SandboxId& id) {
+  scope_.spawn(write_activity(id));
+}
+
+Task<> CapsuleService::write_activity(model::SandboxId id) {
+  const auto at = now();
+  auto write = [&id, at](db::Connection& connection) { store::set_sandbox_active(connection, id, at); };
+  co_await database_.write(write);
+}
+
+Task<> CapsuleService::settle_now(Sandbox row) {
+  std::exception_ptr failure;
+  try {
+    const auto answer = co_await hosts_.at(row.host).agent.list();
+    const api::agent::SandboxInfo* fact = nullptr;
+    const auto id = row.id.text();
+    for (const auto& one : answer.sandboxes)
+      if (one.sandbox_id == id) fact = &one;
+    // The grace of a young transient row protects other people's operations; this one was ours.
+    auto aged = row;
+    aged.last_updated = UnixTime{};
+    auto settled = settle(aged, fact, now());
+    if (settled.what == Settle::change) co_await finish(row, std::move(settled.change));
+    if (settled.what == Settle::leave) on_unsettled();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) on_unsettled();
+}
+
+Task<Sandbox> CapsuleService::begin_change(model::TeamId team, model::SandboxId id,
+                                           std::vector<SandboxState> expected, Change change,
+                                           std::string_view wanted) {
+  const auto current = co_await get(team, id);
+  auto begun = [&](db::Connection& connection) {
+    return store::begin_change(connection, id, expected, change, now());
+  };
+  auto row = co_await database_.write(begun);
+  if (row) co_return std::move(*row);
+  const auto latest = co_await get(team, id);
+  throw_wrong_state(latest, wanted);
+}
+
+Task<std::optional<Sandbox>> CapsuleService::finish(Sandbox row, Change change) {
+  const auto at = now();
+  auto write = [&row, &change, at](db::Connection& connection) {
+    return store::finish_change(connection, row.id, row.revision, change, at);
+  };
+  co_return co_await database_.write(write);
+}
+
+}  // namespace wrenn::cp::service

@@ -1,0 +1,110 @@
+#include "cp/service/templates.h"
+
+#include "core/base/error.h"
+#include "core/json/writer.h"
+#include "core/log/log.h"
+#include "cp/limits.h"
+#include "cp/service/failures.h"
+
+namespace wrenn::cp::service {
+
+const store::Template* choose_template(const std::vector<store::Template>& usable,
+                                       std::string_view name) noexcept {
+  for (const auto& one : usable)
+    if (!name.empty() && one.name == name) return &one;
+  if (!name.empty() && name != kDefaultAlias) return nullptr;
+  const store::Template* lowest = nullptr;
+  for (const auto& one : usable) {
+    if (one.team != model::kPlatformTeam || one.type != "base") continue;
+    if (one.name == kDefaultTemplate) return &one;
+    if (lowest == nullptr || one.id < lowest->id) lowest = &one;
+  }
+  return lowest;
+}
+
+Task<std::vector<store::Template>> Templates::usable(model::TeamId team) {
+  auto read = [&team](db::Connection& connection) { return store::usable_templates(connection, team); };
+  co_return co_await database_.read(read);
+}
+
+Task<store::Template> Templates::resolve(model::TeamId team, std::string name) {
+  auto templates = co_await usable(team);
+  if (const auto* chosen = choose_template(templates, name)) co_return *chosen;
+
+  // Perhaps it was built a moment ago.
+  std::exception_ptr failure;
+  try {
+    co_await sync_once_in_a_while();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  templates = co_await usable(team);
+  if (const auto* chosen = choose_template(templates, name)) co_return *chosen;
+  if (templates.empty()) {
+    if (failure) throw_create_failure(failure);
+    throw_error(
+        ErrorCode::not_found,
+        "template not found: no template is installed on the host; build one with rootfs/build.sh debian");
+  }
+  throw_error(ErrorCode::not_found, "template not found: {}; GET /v1/snapshots lists what there is",
+              name.empty() ? kDefaultTemplate : std::string_view(name));
+}
+
+Task<> Templates::sync_once_in_a_while() {
+  const auto at = SteadyClock::now();
+  if (last_sync_ != SteadyTime{} && at - last_sync_ < limits::kTemplateSyncFloor) co_return;
+  co_await sync();
+}
+
+Task<> Templates::sync() {
+  auto& local = hosts_.local();
+  const auto facts = co_await local.agent.host_info();
+  last_sync_ = SteadyClock::now();
+  const auto at = now();
+
+  std::vector<store::HostedTemplate> templates;
+  for (const auto& told : facts.templates) {
+    const auto id = model::TemplateId::parse(told.template_id);
+    const auto digits = parse_base36(told.team_id);
+    const auto team = digits ? model::TeamId(*digits) : model::TeamId::parse(told.team_id);
+    if (!id || !team || !is_safe_name(told.name)) {
+      log::warn("the agent names a template that cannot be one",
+                {{"template", told.name}, {"id", told.template_id}});
+      continue;
+    }
+    // What other teams have stands in the database already; a host cannot invent it.
+    if (*team != model::kPlatformTeam) continue;
+    store::Template row;
+    row.id = *id;
+    row.team = model::kPlatformTeam;
+    row.name = told.name;
+    row.type = "base";
+    row.size_bytes = told.size_bytes;
+    row.default_user = told.default_user.empty() ? "root" : told.default_user;
+    row.created_at = at;
+    templates.push_back({std::move(row), told.generation});
+  }
+
+  auto& host = local.host;
+  host.arch = facts.arch;
+  host.cpu_cores = facts.cpu_cores;
+  host.memory_mb = facts.memory_mb;
+  host.disk_gb = facts.disk_gb;
+  host.metadata.clear();
+  json::Writer writer(host.metadata);
+  writer.begin_object();
+  writer.member("acceleration", facts.acceleration);
+  writer.member("vmm_version", facts.vmm_version);
+  writer.member("kernel_version", facts.kernel_version);
+  writer.member("agent_version", facts.agent_version);
+  writer.end_object();
+
+  const auto row = host;  // the write runs on another thread
+  auto write = [&row, &templates, at](db::Connection& connection) {
+    store::set_host_facts(connection, row, at);
+    store::replace_host_templates(connection, row.id, templates);
+  };
+  co_await database_.write(write);
+}
+
+}  // namespace wrenn::cp::service

@@ -1,0 +1,46 @@
+// Which templates there are, and which one a request means.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "api/agent.h"
+#include "core/async/task.h"
+#include "core/base/clock.h"
+#include "cp/host_agents.h"
+
+namespace wrenn::cp::service {
+
+using async::Task;
+
+inline constexpr std::string_view kDefaultTemplate = "minimal-ubuntu";
+inline constexpr std::string_view kDefaultAlias = "minimal";
+
+// The template that `name` stands for; null if there is none. An empty name and, unless a template is called
+// so, "minimal" mean the default: minimal-ubuntu where it is installed, else the platform's base template
+// with the lowest id.
+const store::Template* choose_template(const std::vector<store::Template>& usable,
+                                       std::string_view name) noexcept;
+
+class Templates {
+ public:
+  Templates(db::Database& database, HostAgents& hosts) : database_(database), hosts_(hosts) {}
+
+  // Throws Error(not_found) that says what to do, PublicError no_hosts_available when nothing is known of any
+  // template because no agent answers.
+  Task<store::Template> resolve(model::TeamId team, std::string name);
+  Task<std::vector<store::Template>> usable(model::TeamId team);
+
+  // Asks the agent for its facts and templates and writes them down. Throws the agent's or the database's
+  // Error.
+  Task<> sync();
+
+ private:
+  Task<> sync_once_in_a_while();
+
+  db::Database& database_;
+  HostAgents& hosts_;
+  SteadyTime last_sync_{};
+};
+
+}  // namespace wrenn::cp::service

@@ -1,0 +1,22 @@
+// What handlers are made of. Everything in here outlives them.
+#pragma once
+
+#include "core/db/database.h"
+#include "core/metrics/metrics.h"
+#include "cp/authenticator.h"
+#include "cp/config.h"
+#include "cp/service/capsule_service.h"
+#include "cp/service/templates.h"
+
+namespace wrenn::cp {
+
+struct Services {
+  const Config& config;
+  db::Database& database;
+  metrics::Registry& metrics;
+  Authenticator& authenticator;
+  service::Templates& templates;
+  service::CapsuleService& capsules;
+};
+
+}  // namespace wrenn::cp

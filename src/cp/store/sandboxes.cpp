@@ -1,0 +1,181 @@
+#include "cp/store/sandboxes.h"
+
+#include "cp/store/ids.h"
+
+namespace wrenn::cp::store {
+
+static constexpr std::string_view kColumns =
+    "id, team_id, host_id, template, template_id, template_team_id, status, status_reason, status_deadline, "
+    "revision, "
+    "vcpus, memory_mb, disk_size_mb, timeout_sec, guest_ip, host_ip, metadata, created_at, last_updated, "
+    "started_at, "
+    "last_active_at";
+
+static std::optional<UnixTime> optional_time(const db::Row& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  return UnixTime{row.integer(column)};
+}
+
+// Into an existing row: a list of a hundred reuses the memory of its strings.
+static void read_into(Sandbox& sandbox, const db::Row& row) {
+  sandbox.id = stored_id<model::SandboxId>(row.text(0));
+  sandbox.team = stored_id<model::TeamId>(row.text(1));
+  sandbox.host = stored_id<model::HostId>(row.text(2));
+  sandbox.template_name = row.text(3);
+  sandbox.template_id = stored_id<model::TemplateId>(row.text(4));
+  sandbox.template_team = stored_id<model::TeamId>(row.text(5));
+  const auto status = from_string(row.text(6), static_cast<SandboxState*>(nullptr));
+  if (!status) throw_error(ErrorCode::data_loss, "the database holds the unknown status \"{}\"", row.text(6));
+  sandbox.status = *status;
+  sandbox.status_reason = row.text(7);
+  sandbox.status_deadline = optional_time(row, 8);
+  sandbox.revision = row.integer(9);
+  sandbox.vcpus = row.integer(10);
+  sandbox.memory_mb = row.integer(11);
+  sandbox.disk_size_mb = row.integer(12);
+  sandbox.timeout_sec = row.integer(13);
+  sandbox.guest_ip = row.text(14);
+  sandbox.host_ip = row.text(15);
+  sandbox.metadata = row.text(16);
+  sandbox.created_at = UnixTime{row.integer(17)};
+  sandbox.last_updated = UnixTime{row.integer(18)};
+  sandbox.started_at = optional_time(row, 19);
+  sandbox.last_active_at = optional_time(row, 20);
+}
+
+static std::optional<std::int64_t> to_param(const std::optional<UnixTime>& time) {
+  if (!time) return std::nullopt;
+  return time->us;
+}
+
+static std::optional<Sandbox> query_one(db::Connection& connection, std::string_view sql,
+                                        const std::vector<db::Param>& params) {
+  std::optional<Sandbox> sandbox;
+  connection.query(sql, params, [&](const db::Row& row) { read_into(sandbox.emplace(), row); });
+  return sandbox;
+}
+
+void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
+  static const std::string kInsert = fmt::format(
+      "INSERT INTO sandboxes ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+      "$16, $17, "
+      "$18, $19, $20, $21)",
+      kColumns);
+  connection.execute(kInsert, {sandbox.id.text(),
+                               sandbox.team.text(),
+                               sandbox.host.text(),
+                               sandbox.template_name,
+                               sandbox.template_id.text(),
+                               sandbox.template_team.text(),
+                               to_string(sandbox.status),
+                               sandbox.status_reason,
+                               to_param(sandbox.status_deadline),
+                               sandbox.revision,
+                               sandbox.vcpus,
+                               sandbox.memory_mb,
+                               sandbox.disk_size_mb,
+                               sandbox.timeout_sec,
+                               sandbox.guest_ip,
+                               sandbox.host_ip,
+                               sandbox.metadata,
+                               sandbox.created_at.us,
+                               sandbox.last_updated.us,
+                               to_param(sandbox.started_at),
+                               to_param(sandbox.last_active_at)});
+}
+
+std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::SandboxId& id) {
+  static const std::string kFind = fmt::format("SELECT {} FROM sandboxes WHERE id = $1", kColumns);
+  return query_one(connection, kFind, {id.text()});
+}
+
+std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::TeamId& team,
+                                    const model::SandboxId& id) {
+  static const std::string kFind =
+      fmt::format("SELECT {} FROM sandboxes WHERE id = $1 AND team_id = $2", kColumns);
+  return query_one(connection, kFind, {id.text(), team.text()});
+}
+
+void each_listed_sandbox(db::Connection& connection, const model::TeamId& team,
+                         const std::function<void(const Sandbox&)>& each) {
+  static const std::string kList = fmt::format(
+      "SELECT {} FROM sandboxes WHERE team_id = $1 AND status NOT IN ('stopped', 'error') "
+      "ORDER BY created_at DESC, id DESC",
+      kColumns);
+  Sandbox sandbox;
+  connection.query(kList, {team.text()}, [&](const db::Row& row) {
+    read_into(sandbox, row);
+    each(sandbox);
+  });
+}
+
+std::vector<Sandbox> live_sandboxes(db::Connection& connection, const model::HostId& host) {
+  static const std::string kLive = fmt::format(
+      "SELECT {} FROM sandboxes WHERE host_id = $1 AND status NOT IN ('stopped', 'error')", kColumns);
+  std::vector<Sandbox> sandboxes;
+  connection.query(kLive, {host.text()},
+                   [&](const db::Row& row) { read_into(sandboxes.emplace_back(), row); });
+  return sandboxes;
+}
+
+// $1 is the row's id, $2 … $9 are of the change; the condition begins at $10.
+static const std::string& update_text() {
+  static const std::string kUpdate =
+      "UPDATE sandboxes SET status = $2, status_reason = $3, status_deadline = $4, host_ip = COALESCE($5, "
+      "host_ip), "
+      "metadata = COALESCE($6, metadata), started_at = COALESCE($7, started_at), "
+      "last_active_at = COALESCE($8, last_active_at), last_updated = $9, revision = revision + 1 WHERE id = "
+      "$1 AND ";
+  return kUpdate;
+}
+
+static std::vector<db::Param> update_params(const model::SandboxId& id, const Change& change, UnixTime at) {
+  return {id.text(),
+          to_string(change.to),
+          change.reason,
+          to_param(change.deadline),
+          change.host_ip,
+          change.metadata,
+          to_param(change.started_at),
+          to_param(change.last_active_at),
+          at.us};
+}
+
+std::optional<Sandbox> begin_change(db::Connection& connection, const model::SandboxId& id,
+                                    const std::vector<SandboxState>& expected, const Change& change,
+                                    UnixTime at) {
+  std::string sql = update_text() + "status IN (";
+  auto params = update_params(id, change, at);
+  for (const auto state : expected) {
+    params.emplace_back(to_string(state));
+    sql += fmt::format("{}${}", state == expected.front() ? "" : ", ", params.size());
+  }
+  sql += fmt::format(") RETURNING {}", kColumns);
+  return query_one(connection, sql, params);
+}
+
+std::optional<Sandbox> finish_change(db::Connection& connection, const model::SandboxId& id,
+                                     std::int64_t revision, const Change& change, UnixTime at) {
+  static const std::string kFinish = update_text() + fmt::format("revision = $10 RETURNING {}", kColumns);
+  auto params = update_params(id, change, at);
+  params.emplace_back(revision);
+  return query_one(connection, kFinish, params);
+}
+
+void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, UnixTime at) {
+  connection.execute("UPDATE sandboxes SET last_active_at = $2, last_updated = $2 WHERE id = $1",
+                     {id.text(), at.us});
+}
+
+std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection) {
+  std::map<SandboxState, std::int64_t> counts;
+  connection.query(
+      "SELECT status, COUNT(*) FROM sandboxes WHERE status NOT IN ('stopped', 'error') GROUP BY status", {},
+      [&](const db::Row& row) {
+        if (const auto status = from_string(row.text(0), static_cast<SandboxState*>(nullptr)))
+          counts[*status] = row.integer(1);
+      });
+  return counts;
+}
+
+}  // namespace wrenn::cp::store
