@@ -1,14 +1,14 @@
 #!/bin/bash
 # Builds wrenn into build/.
 #
-#   packaging/build.sh [--tests]      without --tests only build/wrenn, with it everything
+#   packaging/build.sh [--tests]      without --tests only what is installed, with it everything
 #
 # An existing build directory keeps its options (WRENN_BUILD_DIR names another one). Nothing is rebuilt needlessly.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=${WRENN_BUILD_DIR:-build}
-tests=false target=(wrenn)
+tests=false target=(wrenn src/guest/guest-init)
 if [ "${1:-}" = --tests ]; then tests=true target=(); fi
 
 packaging/fetch-sources.sh

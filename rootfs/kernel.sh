@@ -7,7 +7,7 @@
 #   vmlinux      uncompressed ELF. Every VMM enters it directly (PVH): no boot loader code, no decompression in the guest
 #   vmlinuz      the same kernel as the package has it
 #   modules/     the drivers that this kernel has as modules, and load-order, dependencies first
-#   initramfs    wrenn as /init plus the modules
+#   initramfs    guest-init (the small program beside wrenn; wrenn itself where that is missing) plus the modules
 #   kernel.json  what is what; written last
 # The kernel is fetched once; --update looks for a newer one. The initramfs is made anew when wrenn changes. The package is
 # unpacked, never installed. An operator's own DIR/kernels/vmlinux[-VERSION] is none of this script's business.
@@ -32,6 +32,11 @@ done
 [ -n "$dir" ] || fail "name the data directory: --dir DIR"
 need_wrenn "$wrenn"
 wrenn=$(readlink -f "$wrenn")
+
+init=$wrenn
+for candidate in "$(dirname "$wrenn")/src/guest/guest-init" "$(dirname "$wrenn")/../libexec/wrenn/guest-init"; do
+    if [ -x "$candidate" ]; then init=$candidate; break; fi
+done
 
 target=$dir/kernels/debian-cloud
 lock_directory "$target"
@@ -124,11 +129,11 @@ fi
 release=$(cat "$target/release")
 
 # 2. The initramfs, whenever its inputs changed.
-key=$( (cat "$here/kernel.sh" "$target/package" "$target/modules"/*; cat "$wrenn") | hash_of)
+key=$(cat "$here/kernel.sh" "$target/package" "$target/modules"/* "$init" | hash_of)
 if [ ! -e "$target/initramfs" ] || ! grep -qs "\"key\":\"$key\"" "$target/kernel.json"; then
     progress "writing the initramfs for $release"
-    strip_to "$wrenn" "$work/wrenn"
-    "$wrenn" initramfs --output "$work/initramfs" --modules "$target/modules" --init-binary "$work/wrenn"
+    strip_to "$init" "$work/init"
+    "$wrenn" initramfs --output "$work/initramfs" --modules "$target/modules" --init-binary "$work/init"
     install_durably "$work/initramfs" "$target/initramfs"
     printf '{"version":"%s","vmlinux":"vmlinux","vmlinuz":"vmlinuz","initramfs":"initramfs","key":"%s"}\n' "$release" "$key" >"$work/kernel.json"
     install_durably "$work/kernel.json" "$target/kernel.json"

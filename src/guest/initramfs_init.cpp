@@ -93,7 +93,8 @@ void wait_for_root_device(const std::string& device) {
 }
 
 void mount_root(const BootOptions& options) {
-  const unsigned long flags = options.read_only ? MS_RDONLY : 0;
+  // Reading must not dirty the capsule's overlay, hence no access times.
+  const unsigned long flags = MS_NOATIME | (options.read_only ? MS_RDONLY : 0);
   if (::mount(options.root.c_str(), kNewRoot, options.root_type.c_str(), flags,
               options.root_options.c_str()) != 0) {
     throw_errno("mount {} as {} ({})", options.root, options.root_type, options.root_options);
