@@ -8,6 +8,7 @@ namespace wrenn::async {
 
 struct Scope::Child {
   asio::cancellation_signal signal;
+  bool cancelled = false;
 };
 
 // Shared with the completion handlers of the children, which Asio may destroy after the scope is gone.
@@ -39,11 +40,12 @@ void Scope::spawn(Task<> task) {
 }
 
 void Scope::cancel() {
-  // A child may end inside emit() and remove itself, so step first.
-  for (auto child = state_->children.begin(); child != state_->children.end();) {
-    auto& signal = child->signal;
-    ++child;
-    signal.emit(asio::cancellation_type::terminal);
+  for (Child& child : state_->children) {
+    // Once is enough, since a coroutine stays cancelled; a second signal would break off the waits of its
+    // cleanup. Emitting resumes nothing by itself: what it ends is resumed in a later turn of the loop.
+    if (child.cancelled) continue;
+    child.cancelled = true;
+    child.signal.emit(asio::cancellation_type::terminal);
   }
 }
 

@@ -24,7 +24,8 @@ class Scope {
   // Starts `task`. A failure is logged (cancellation is not a failure) and does not end the scope.
   void spawn(Task<> task);
 
-  // Asks every child to stop: their current waits throw Error(canceled)/operation_aborted.
+  // Asks every child to stop: its current wait throws Error(canceled)/operation_aborted, and so does every wait it
+  // begins later, unless it ignores that for its cleanup. Repeating it does nothing to the same child.
   void cancel();
 
   // Waits until no child is left. Children spawned meanwhile count too. When the calling coroutine is
