@@ -129,6 +129,7 @@ void create_slot(int index) {
   sys::create_veth(host, pair);
   const int veth = sys::get_link(host, plan.veth_name).index;
   const int peer = sys::get_link(*inside, kPeerName).index;
+  bring_up(*inside, kPeerName);  // the kernel creates peers down
   sys::add_address(*inside, peer, {plan.peer, kVethPrefixLength});
   sys::add_route(*inside, {.destination = {{}, 0}, .gateway = plan.veth, .link_index = peer});
   // Rules before the way to the host is complete: there is no moment without them.
