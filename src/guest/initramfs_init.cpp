@@ -127,6 +127,14 @@ void mount_below_root() {
   }
 }
 
+// The names of a process's own streams, which udev makes elsewhere.
+void link_standard_streams() {
+  (void)::symlink("/proc/self/fd", "/dev/fd");
+  (void)::symlink("/proc/self/fd/0", "/dev/stdin");
+  (void)::symlink("/proc/self/fd/1", "/dev/stdout");
+  (void)::symlink("/proc/self/fd/2", "/dev/stderr");
+}
+
 void move_kernel_filesystems() {
   for (const char* directory : {"/dev", "/proc", "/sys"}) {
     const std::string target = fmt::format("{}{}", kNewRoot, directory);
@@ -192,6 +200,7 @@ void reopen_console() {
 
 void boot() {
   mount_kernel_filesystems();
+  link_standard_streams();
   const BootOptions options = parse_command_line(sys::read_file("/proc/cmdline", limits::kCommandLineBytes));
   const Trace trace(options.trace);
   trace.reached("initramfs: kernel file systems mounted");
