@@ -28,7 +28,7 @@ LAYERS = {
                      "dev/config.h", "guest", "linux", "api", "model", "core"]),
     "main.cpp": dict(may=["cli", "cp/run.h", "agent/run.h", "envd/run.h", "dev/run.h", "guest", "core"]),
 }
-LAYER_REMEDY = "move the code to a layer that may know it, or pass what is needed as a parameter (src/README.md, who may include whom)"
+LAYER_REMEDY = "move the code to a layer that may know it, or pass what is needed as a parameter (LAYERS in tests/tidy/rules.py says who may include whom)"
 
 # Third-party headers have one door each: pattern of the include → the only places for it.
 DOORS = [
