@@ -307,13 +307,15 @@ Task<std::optional<std::string>> ConnectCall::next() {
 }
 
 Task<std::string> connect_unary(Client& client, std::string target, Headers headers, std::string json,
-                                std::chrono::steady_clock::duration timeout) {
+                                std::chrono::steady_clock::duration timeout,
+                                std::uint64_t response_bytes_max) {
   ClientRequest request;
   request.method = "POST";
   request.target = target;
   request.headers = call_headers(std::move(headers), kConnectJson);
   request.body = std::move(json);
   request.timeout = timeout;
+  request.response_bytes_max = response_bytes_max;
   auto response = co_await client.send(std::move(request));
   if (response.status != 200) throw connect_error_of(target, response.status, response.body);
   if (!has_type(response.headers, kConnectJson)) throw wrong_type(target, response.headers, kConnectJson);

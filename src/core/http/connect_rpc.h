@@ -88,7 +88,9 @@ class ConnectCall {
 };
 
 // Unary call: the answer's JSON. Throws Error with the peer's code and message.
+// An answer of more than `response_bytes_max` is Error(too_large).
 Task<std::string> connect_unary(Client& client, std::string target, Headers headers, std::string json,
-                                std::chrono::steady_clock::duration timeout);
+                                std::chrono::steady_clock::duration timeout,
+                                std::uint64_t response_bytes_max = 4 * 1024 * 1024);
 
 }  // namespace wrenn::http
