@@ -24,12 +24,13 @@ static Task<> watch_lag(std::string name) {
   }
 }
 
-void run_loop(const std::string& name, std::function<Task<>()> main_task) {
+void run_loop(const std::string& name, std::function<Task<>()> main_task, bool watch) {
   asio::io_context context(1);
   std::exception_ptr failure;
   asio::cancellation_signal stop_watch;
-  asio::co_spawn(context, watch_lag(name),
-                 asio::bind_cancellation_slot(stop_watch.slot(), [](std::exception_ptr) {}));
+  if (watch)
+    asio::co_spawn(context, watch_lag(name),
+                   asio::bind_cancellation_slot(stop_watch.slot(), [](std::exception_ptr) {}));
   asio::co_spawn(context, main_task(), [&](std::exception_ptr error) {
     failure = error;
     stop_watch.emit(asio::cancellation_type::terminal);

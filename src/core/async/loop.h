@@ -10,7 +10,8 @@ namespace wrenn::async {
 
 // Runs `main_task` on a new io_context on the calling thread until it ends; rethrows its exception. Turns of
 // the loop longer than limits::kLoopLag are logged with `name`.
-void run_loop(const std::string& name, std::function<Task<>()> main_task);
+// Watching costs four wake-ups a second; without `watch` an idle process sleeps.
+void run_loop(const std::string& name, std::function<Task<>()> main_task, bool watch = true);
 
 // Waits for SIGINT or SIGTERM and returns the signal's number. A second signal while the first is being
 // handled ends the process at once with 128 + number.

@@ -1,0 +1,97 @@
+#include "envd/cgroups.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/log/log.h"
+#include "envd/limits.h"
+#include "linux/procfs.h"
+
+namespace wrenn::envd {
+
+namespace {
+
+constexpr int kRetriesPerRetire = 4;
+
+struct Weights {
+  const char* name;
+  unsigned cpu;
+  const char* io;
+};
+
+std::string set_up(const std::string& root, const Weights& weights) {
+  const std::string path = root + "/" + weights.name;
+  auto group = sys::CgroupDir::adopt(path);
+  if (!group) group = sys::CgroupDir::create(root, weights.name);
+  const std::uint64_t total = sys::read_machine_memory().total;
+  const std::uint64_t ours = std::min(total / limits::kAgentMemoryShare, limits::kAgentMemoryBytes);
+  const std::string memory = std::to_string(total - ours);
+  group->set_cpu_weight(weights.cpu);
+  group->set_memory_max(total - ours);
+  // Without these controllers the files are missing, and the processes are merely unlimited.
+  (void)sys::try_write_existing(path + "/memory.high", memory);
+  (void)sys::try_write_existing(path + "/io.weight", weights.io);
+  return group->release();
+}
+
+}  // namespace
+
+Cgroups::Cgroups(const std::string& root) {
+  if (root.empty()) return;
+  try {
+    for (const char* controller : {"+cpu", "+memory", "+io"})
+      (void)sys::try_write_existing(root + "/cgroup.subtree_control", controller);
+    user_ = set_up(root, {"user", 50, "default 10"});
+    pty_ = set_up(root, {"pty", 200, "default 50"});
+  } catch (const std::exception& error) {
+    user_.reset();
+    pty_.reset();
+    log::warn("no control groups for user processes", {{"root", root}, {"error", error.what()}});
+  }
+}
+
+void Cgroups::Leaf::kill() noexcept {
+  if (!group_) return;
+  try {
+    group_->kill();
+  } catch (const std::exception& error) {
+    log::warn("cannot kill a control group", {{"group", group_->path()}, {"error", error.what()}});
+  }
+}
+
+std::string Cgroups::Leaf::release() noexcept {
+  if (!group_) return {};
+  std::string path = group_->release();
+  group_.reset();
+  return path;
+}
+
+Cgroups::Leaf Cgroups::create(Kind kind) noexcept {
+  const auto& parent = kind == Kind::terminal ? pty_ : user_;
+  if (!parent) return {};
+  try {
+    // Names may be taken by groups of an envd before us in which processes live on.
+    for (;;) {
+      const std::string name = "p" + std::to_string(next_++);
+      if (::access((*parent + "/" + name).c_str(), F_OK) == 0) continue;
+      return Leaf(sys::CgroupDir::create(*parent, name));
+    }
+  } catch (const std::exception& error) {
+    log::warn("cannot make a control group for a process", {{"parent", *parent}, {"error", error.what()}});
+    return {};
+  }
+}
+
+void Cgroups::retire(Leaf leaf) noexcept {
+  const std::string path = leaf.release();
+  if (!path.empty()) leftovers_.push_back(path);
+  // The newest first, it is usually empty; then some old ones in turn.
+  for (int i = 0; i < kRetriesPerRetire && !leftovers_.empty(); ++i) {
+    const std::string candidate = std::move(leftovers_.back());
+    leftovers_.pop_back();
+    if (::rmdir(candidate.c_str()) != 0 && errno == EBUSY) leftovers_.push_front(candidate);
+  }
+}
+
+}  // namespace wrenn::envd

@@ -1,0 +1,62 @@
+// Control groups of what users run, so that a runaway command meets its own limit before envd loses its
+// memory, and so that a kill reaches every descendant (spec/e2b/envd-guest.md §3.1):
+//
+//   /sys/fs/cgroup/user   commands   cpu.weight 50,  io.weight 10, memory: all but a share for envd
+//   /sys/fs/cgroup/pty    terminals  cpu.weight 200, io.weight 50, the same
+//     each with one group per process ("p17"), in which the process is created
+//
+// envd itself stays in the root group. Without a writable cgroup v2 everything here does nothing.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "linux/cgroup.h"
+
+namespace wrenn::envd {
+
+class Cgroups {
+ public:
+  enum class Kind { command, terminal };
+
+  // `root`: directory of a cgroup v2 below which to create; empty for none. Problems are logged, not thrown.
+  explicit Cgroups(const std::string& root);
+
+  // The group of one process. Destruction closes the descriptor and leaves everything in place.
+  class Leaf {
+   public:
+    Leaf() = default;
+    explicit Leaf(sys::CgroupDir group) : group_(std::move(group)) {}
+    ~Leaf() { release(); }
+    Leaf(Leaf&&) noexcept = default;
+    Leaf& operator=(Leaf&& other) noexcept {
+      release();
+      group_ = std::move(other.group_);
+      return *this;
+    }
+
+    sys::FdView fd() const noexcept { return group_ ? group_->fd() : sys::FdView(); }
+    // SIGKILL to all in it, whatever session they made for themselves.
+    void kill() noexcept;
+    // The path, which the caller now has to remove; empty without a group.
+    std::string release() noexcept;
+
+   private:
+    std::optional<sys::CgroupDir> group_;
+  };
+
+  // Makes the group of a new process; an empty leaf when there are none or it fails. From any thread.
+  Leaf create(Kind kind) noexcept;
+  // Removes the group of an ended process; one in which background processes live on is tried again later.
+  // Loop only.
+  void retire(Leaf leaf) noexcept;
+
+ private:
+  std::optional<std::string> user_, pty_;  // paths
+  std::atomic<std::uint64_t> next_{1};
+  std::deque<std::string> leftovers_;
+};
+
+}  // namespace wrenn::envd

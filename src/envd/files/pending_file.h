@@ -1,0 +1,52 @@
+// PendingFile: a file that is being received. Its bytes go to a temporary file in the directory of the
+// target; commit() puts it in the place of the target in one step. A reader sees the old content or the new
+// one, and an upload that breaks off leaves nothing.
+//
+// All functions block.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "envd/files/directories.h"
+#include "envd/users.h"
+#include "linux/fd.h"
+
+namespace wrenn::envd::files {
+
+class PendingFile {
+ public:
+  // `path`: absolute; a symbolic link in its place is followed. Missing directories are made, owned by
+  // `user`. `bytes`, when known, must fit on the disk. Throws Error(invalid_argument) for a directory, a
+  // device or an impossible name, SystemError (ENOSPC).
+  PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes);
+  ~PendingFile();
+  PendingFile(PendingFile&& other) noexcept;
+  PendingFile& operator=(PendingFile&&) = delete;
+
+  void append(std::span<const char> data);
+  // The content is complete: sets mode and owner, closes. A new file gets 0644 and the user; an existing one
+  // keeps its mode, and its owner if the user is root: whoever else uploads owns what they uploaded.
+  void seal();
+  // Puts it in place. Once, after seal().
+  void commit();
+
+  const std::string& path() const noexcept { return path_; }  // as it was given
+
+ private:
+  void open_temporary();
+
+  std::string path_;
+  std::string target_;     // what path_ leads to
+  std::string temporary_;  // empty: nothing to remove
+  uid_t owner_;
+  gid_t group_;
+  mode_t mode_ = 0644;
+  bool in_place_ = false;  // a file where no other can be made beside it (/proc, /sys)
+  MadeDirectories directories_;
+  sys::Fd fd_;
+};
+
+}  // namespace wrenn::envd::files

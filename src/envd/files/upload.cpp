@@ -1,0 +1,213 @@
+#include "envd/files/upload.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "core/async/scope.h"
+#include "core/async/timeout.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/http/multipart.h"
+#include "core/json/writer.h"
+#include "envd/files/paths.h"
+#include "envd/files/pending_file.h"
+#include "envd/limits.h"
+
+namespace wrenn::envd::files {
+
+using async::Task;
+
+namespace {
+
+// The current part of a multipart body, as a body.
+class PartBody final : public http::Body {
+ public:
+  explicit PartBody(http::Multipart& parts) : parts_(parts) {}
+  Task<std::size_t> read_some(std::span<char> buffer) override { return parts_.read_some(buffer); }
+  std::optional<std::uint64_t> remaining() const noexcept override { return std::nullopt; }
+
+ private:
+  http::Multipart& parts_;
+};
+
+// Those received so far. Thrown away in the reverse order, so that a directory goes after what is in it.
+struct Received {
+  std::vector<PendingFile> files;
+  Received() = default;
+  ~Received() { discard(); }
+  void discard() noexcept {
+    while (!files.empty()) files.pop_back();
+  }
+  Received(const Received&) = delete;
+  Received& operator=(const Received&) = delete;
+};
+
+struct Piece {
+  std::unique_ptr<char[]> data = std::make_unique_for_overwrite<char[]>(limits::kTransferChunkBytes);
+  std::size_t size = 0;
+};
+
+Task<> fill(http::Body& body, Piece& piece) {
+  piece.size = 0;
+  while (piece.size < limits::kTransferChunkBytes) {
+    const std::span<char> free(piece.data.get() + piece.size, limits::kTransferChunkBytes - piece.size);
+    const std::size_t got = co_await body.read_some(free);
+    if (got == 0) break;
+    piece.size += got;
+  }
+}
+
+// Keeps a failure for later: the read of the body beside it must not be cancelled, or the connection could
+// not be answered any more.
+Task<> store(async::ThreadPool& threads, PendingFile& file, const Piece& piece, std::exception_ptr& failure) {
+  auto work = [&file, data = std::span<const char>(piece.data.get(), piece.size)] { file.append(data); };
+  try {
+    co_await async::offload(threads, std::move(work));
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+}
+
+// Two pieces: while one is written by a pool thread, the next arrives.
+Task<> receive(http::Body& body, async::ThreadPool& threads, PendingFile& file) {
+  Piece arrived;
+  co_await fill(body, arrived);
+  std::optional<Piece> arriving;
+  while (arrived.size > 0) {
+    std::exception_ptr failure;
+    const bool ended = arrived.size < limits::kTransferChunkBytes;
+    if (ended) {
+      co_await store(threads, file, arrived, failure);
+      if (failure) std::rethrow_exception(failure);
+      break;
+    }
+    if (!arriving) arriving.emplace();
+    auto storing = store(threads, file, arrived, failure);
+    auto filling = fill(body, *arriving);
+    co_await async::both(std::move(storing), std::move(filling));
+    if (failure) std::rethrow_exception(failure);
+    std::swap(arrived, *arriving);
+  }
+  auto seal = [&file] { file.seal(); };
+  co_await async::offload(threads, std::move(seal));
+}
+
+Task<> receive_file(http::Body& body, async::ThreadPool& threads, std::string path, User user,
+                    Received& received) {
+  const auto bytes = body.remaining();
+  auto open = [path, user, bytes] { return PendingFile(path, user, bytes); };
+  PendingFile file = co_await async::offload(threads, std::move(open));
+  received.files.push_back(std::move(file));
+  co_await receive(body, threads, received.files.back());
+}
+
+std::string target_of(const http::Multipart::Part& part, const std::optional<std::string>& path) {
+  if (path) return *path;
+  if (part.filename && !part.filename->empty()) return *part.filename;
+  throw_error(ErrorCode::invalid_argument,
+              "a part \"file\" has no file name: give one, or the query parameter path");
+}
+
+Task<> receive_parts(http::Request& request, async::ThreadPool& threads, const User& user,
+                     const Defaults& defaults, Received& received) {
+  const auto asked = request.query_value("path");
+  http::Multipart parts(*request.body, request.headers.get("Content-Type").value_or(""));
+  while (const auto part = co_await parts.next()) {
+    if (part->name != "file") continue;
+    std::string path = resolve(target_of(*part, asked), user.home, defaults.workdir);
+    for (const PendingFile& file : received.files)
+      if (file.path() == path)
+        throw_error(ErrorCode::invalid_argument, "two parts for the same path '{}'", sanitize_utf8(path));
+    PartBody body(parts);
+    co_await receive_file(body, threads, std::move(path), user, received);
+  }
+  if (received.files.empty()) throw_error(ErrorCode::invalid_argument, "the form has no part named \"file\"");
+}
+
+Task<> receive_all(http::Request& request, async::ThreadPool& threads, const User& user,
+                   const Defaults& defaults, Received& received) {
+  const std::string_view field = request.headers.get("Content-Type").value_or("");
+  const std::string_view type = trim(field.substr(0, field.find(';')));
+  if (equals_ignoring_case(type, "multipart/form-data")) {
+    co_await receive_parts(request, threads, user, defaults, received);
+    co_return;
+  }
+  if (!equals_ignoring_case(type, http::kOctetStream))
+    throw_error(ErrorCode::invalid_argument,
+                "Content-Type: must be multipart/form-data or application/octet-stream");
+  const auto asked = request.query_value("path");
+  if (!asked || asked->empty())
+    throw_error(ErrorCode::invalid_argument, "query parameter path is required with {}", http::kOctetStream);
+  std::string path = resolve(*asked, user.home, defaults.workdir);
+  co_await receive_file(*request.body, threads, std::move(path), user, received);
+}
+
+Task<> read_away(http::Body& body, std::uint64_t limit) {
+  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kTransferChunkBytes);
+  const std::span<char> space(buffer.get(), limits::kTransferChunkBytes);
+  for (std::uint64_t drained = 0; drained < limit;) {
+    const std::size_t got = co_await body.read_some(space);
+    if (got == 0) break;
+    drained += got;
+  }
+}
+
+// Many clients read the answer only after they have sent all. Patience has limits.
+Task<> drain(http::Body& body) {
+  if (body.remaining().value_or(0) > limits::kDrainBytes) co_return;
+  try {
+    auto reading = read_away(body, limits::kDrainBytes);
+    co_await async::with_timeout(limits::kDrainTime, "rest of the upload", std::move(reading));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+  }
+}
+
+std::string result_json(const std::vector<PendingFile>& files) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_array();
+  for (const PendingFile& file : files) {
+    writer.begin_object();
+    writer.member("path", file.path());
+    writer.member("name", base_name(file.path()));
+    writer.member("type", "file");
+    writer.end_object();
+  }
+  writer.end_array();
+  return text;
+}
+
+}  // namespace
+
+Task<> upload(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
+              const Defaults& defaults) {
+  const auto coding = request.headers.get("Content-Encoding");
+  if (coding && !equals_ignoring_case(*coding, "identity"))
+    throw_error(ErrorCode::invalid_argument, "Content-Encoding '{}': send the file as it is (identity)",
+                sanitize_utf8(*coding));
+  const User user = user_of(request, defaults, request.query_value("username"));
+
+  Received received;
+  std::exception_ptr failure;
+  try {
+    co_await receive_all(request, threads, user, defaults, received);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = std::current_exception();
+  }
+  if (failure) {
+    received.discard();
+    co_await drain(*request.body);
+    std::rethrow_exception(failure);
+  }
+  auto commit = [&received] {
+    for (PendingFile& file : received.files) file.commit();
+  };
+  co_await async::offload(threads, std::move(commit));
+  http::Response response = http::json_response(200, result_json(received.files));
+  co_await reply.send(std::move(response));
+}
+
+}  // namespace wrenn::envd::files

@@ -1,0 +1,106 @@
+#include "envd/guest_identity.h"
+
+#include <fcntl.h>
+#include <linux/random.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "envd/limits.h"
+#include "linux/fd.h"
+#include "linux/file.h"
+
+namespace wrenn::envd {
+
+namespace {
+
+constexpr std::string_view kHostsMark = "# wrenn";
+constexpr const char* kHostsFile = "/etc/hosts";
+
+bool is_alphanumeric(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+}  // namespace
+
+bool is_host_name(std::string_view name) noexcept {
+  return !name.empty() && name.size() <= limits::kHostNameBytes && is_alphanumeric(name.front()) &&
+         is_alphanumeric(name.back()) && std::all_of(name.begin(), name.end(), [](char c) {
+           return is_alphanumeric(c) || c == '-' || c == '.';
+         });
+}
+
+std::string hosts_with(std::string_view hosts, std::string_view name) {
+  std::string out;
+  while (!hosts.empty()) {
+    const std::string_view line = hosts.substr(0, hosts.find('\n'));
+    hosts.remove_prefix(std::min(line.size() + 1, hosts.size()));
+    if (trim(line).ends_with(kHostsMark)) continue;
+    out += line;
+    out += '\n';
+  }
+  out += "127.0.1.1 ";
+  out += name;
+  out += ' ';
+  out += kHostsMark;
+  out += '\n';
+  return out;
+}
+
+void set_host_name(const std::string& name) {
+  if (::sethostname(name.data(), name.size()) != 0) throw_errno("set the host name to '{}'", name);
+  const std::string before =
+      sys::try_read_file(kHostsFile, limits::kHostsFileBytes).value_or("127.0.0.1 localhost\n");
+  const std::string after = hosts_with(before, name);
+  if (after == before) return;
+  try {
+    sys::write_file_atomic(kHostsFile, after, 0644);
+  } catch (const SystemError&) {
+    // It may be a mount of its own, which cannot be replaced.
+    const sys::Fd file = sys::open_file(kHostsFile, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    sys::write_full(file, after);
+  }
+}
+
+void write_marker(std::string_view name, std::string_view value) {
+  struct Place {
+    const char* directory;
+    const char* prefix;
+  };
+  for (const Place& place : {Place{"/run/wrenn", "WRENN_"}, Place{"/run/e2b", "E2B_"}}) {
+    sys::make_directories(place.directory);
+    const std::string path = fmt::format("{}/.{}{}", place.directory, place.prefix, name);
+    const sys::Fd file = sys::open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    sys::write_full(file, value);
+  }
+}
+
+std::int64_t adjust_clock(UnixTime host_time) {
+  const std::int64_t off_us = now().us - host_time.us;
+  const auto tolerance =
+      std::chrono::duration_cast<std::chrono::microseconds>(limits::kClockTolerance).count();
+  if (std::abs(off_us) <= tolerance) return off_us;
+  const timespec time{host_time.us / 1'000'000, (host_time.us % 1'000'000) * 1'000};
+  if (::clock_settime(CLOCK_REALTIME, &time) != 0) throw_errno("set the clock");
+  return off_us;
+}
+
+void reseed_random(std::string_view seed) {
+  const sys::Fd random = sys::open_file("/dev/urandom", O_RDWR);
+  // struct rand_pool_info ends in an array that C++ cannot size: two counts, then the bytes.
+  const std::size_t bytes = std::min(seed.size(), limits::kEntropyBytes);
+  std::vector<int> request(2 + (bytes + sizeof(int) - 1) / sizeof(int));
+  request[0] = static_cast<int>(bytes * 8);
+  request[1] = static_cast<int>(bytes);
+  std::memcpy(&request[2], seed.data(), bytes);
+  if (::ioctl(random.get(), RNDADDENTROPY, request.data()) != 0) throw_errno("add entropy");
+  if (::ioctl(random.get(), RNDRESEEDCRNG) != 0) throw_errno("reseed the random number generator");
+}
+
+}  // namespace wrenn::envd

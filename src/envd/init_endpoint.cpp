@@ -1,0 +1,101 @@
+#include "envd/init_endpoint.h"
+
+#include "api/envd.h"
+#include "core/base/error.h"
+#include "core/log/log.h"
+#include "envd/guest_identity.h"
+#include "envd/limits.h"
+
+namespace wrenn::envd {
+
+using api::envd::InitRequest;
+using async::Task;
+
+namespace {
+
+void check_text(std::string_view field, const std::optional<std::string>& text, std::size_t limit) {
+  if (!text) return;
+  if (text->size() > limit)
+    throw_error(ErrorCode::invalid_argument, "field {}: {} bytes, at most {}", field, text->size(), limit);
+  if (text->find('\0') != std::string::npos || text->find('\n') != std::string::npos)
+    throw_error(ErrorCode::invalid_argument, "field {}: must hold no NUL and no line break", field);
+}
+
+// Returns the host's time, if it is given.
+std::optional<UnixTime> check(const InitRequest& message) {
+  check_text("accessToken", message.access_token, limits::kTokenBytes);
+  check_text("defaultUser", message.default_user, limits::kUserNameBytes);
+  check_text("defaultWorkdir", message.default_workdir, limits::kPathBytes);
+  check_text("sandboxId", message.sandbox_id, limits::kUserNameBytes);
+  check_text("templateId", message.template_id, limits::kUserNameBytes);
+  check_env(message.env_vars);
+  if (message.hostname && !is_host_name(*message.hostname))
+    throw_error(ErrorCode::invalid_argument,
+                "field hostname: letters, digits, '-' and '.', at most {}, ends in a letter or digit",
+                limits::kHostNameBytes);
+  if (message.entropy && message.entropy->data.size() > limits::kEntropyBytes)
+    throw_error(ErrorCode::invalid_argument, "field entropy: at most {} bytes", limits::kEntropyBytes);
+  if (!message.timestamp || message.timestamp->empty()) return std::nullopt;
+  const auto time = parse_rfc3339(*message.timestamp);
+  if (!time)
+    throw_error(ErrorCode::invalid_argument,
+                "field timestamp: must be RFC 3339, e.g. 2026-05-19T14:23:01.5Z");
+  return time;
+}
+
+void set_id(Defaults& defaults, std::string_view name, const std::optional<std::string>& value) {
+  if (!value) return;
+  defaults.env[fmt::format("WRENN_{}", name)] = *value;
+  defaults.env[fmt::format("E2B_{}", name)] = *value;
+}
+
+template <typename Step>
+void attempt(std::string_view what, Step step) noexcept {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    log::warn("init: a step failed", {{"step", what}, {"error", error.what()}});
+  }
+}
+
+// A step that fails is logged and the others are made: a guest with a wrong name is better than none.
+void change_machine(const InitRequest& message, std::optional<UnixTime> time) {
+  if (time) attempt("clock", [&] { adjust_clock(*time); });
+  // Whatever the host sends makes clones differ; the token and `entropy` are also unknown to others.
+  std::string seed = message.entropy ? message.entropy->data : std::string();
+  seed +=
+      message.access_token.value_or("") + message.sandbox_id.value_or("") + message.timestamp.value_or("");
+  if (!seed.empty()) attempt("random", [&] { reseed_random(seed); });
+  if (message.hostname) attempt("hostname", [&] { set_host_name(*message.hostname); });
+  if (message.sandbox_id) attempt("marker", [&] { write_marker("SANDBOX_ID", *message.sandbox_id); });
+  if (message.template_id) attempt("marker", [&] { write_marker("TEMPLATE_ID", *message.template_id); });
+}
+
+}  // namespace
+
+Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
+  const std::string body = co_await request.body->read_all(limits::kInitBodyBytes);
+  const auto message = body.empty() ? InitRequest{} : json::from_json<InitRequest>(body);
+  const bool may = token_.admits(request) || (message.access_token && token_.equals(*message.access_token));
+  if (!may)
+    throw_error(ErrorCode::unauthenticated, "access token validation failed: /init needs the current token");
+  const auto time = check(message);
+
+  if (in_guest_) {
+    auto work = [&message, time] { change_machine(message, time); };
+    co_await async::offload(threads_, std::move(work));
+  }
+  for (const auto& [name, value] : message.env_vars) defaults_.env[name] = value;
+  set_id(defaults_, "SANDBOX_ID", message.sandbox_id);
+  set_id(defaults_, "TEMPLATE_ID", message.template_id);
+  if (message.default_user && !message.default_user->empty()) defaults_.user = *message.default_user;
+  if (message.default_workdir) defaults_.workdir = *message.default_workdir;
+  if (message.access_token) token_.set(Secret(*message.access_token));
+
+  http::Response response;
+  response.status = 204;
+  response.headers.set("Cache-Control", "no-store");
+  co_await reply.send(std::move(response));
+}
+
+}  // namespace wrenn::envd

@@ -1,0 +1,108 @@
+#include "envd/run.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "core/async/loop.h"
+#include "core/async/scope.h"
+#include "core/http/server.h"
+#include "core/log/log.h"
+#include "core/net/listener.h"
+#include "envd/guest_identity.h"
+#include "envd/limits.h"
+#include "envd/routes.h"
+#include "linux/fd.h"
+
+namespace wrenn::envd {
+
+using async::Task;
+
+namespace {
+
+net::Address address_of(const Options& options) {
+  return options.unix_socket ? net::Address::unix_socket(*options.unix_socket)
+                             : net::Address::tcp(options.host, options.port);
+}
+
+std::string cgroup_root_of(const Options& options) {
+  if (options.cgroup_root) return *options.cgroup_root;
+  return options.in_guest ? sys::cgroup_mount().value_or("") : "";
+}
+
+// Transfer buffers go back to the kernel at once instead of staying in the heap, and pool threads share one
+// arena: the guest's memory is for its user.
+void keep_heap_small() {
+  constexpr int kGiveBackBytes = 128 * 1024;
+  ::mallopt(M_MMAP_THRESHOLD, kGiveBackBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kGiveBackBytes);
+  ::mallopt(M_ARENA_MAX, 1);
+}
+
+// Whatever user code does, envd stays reachable. Its children get the ordinary values back.
+void protect_from_load() {
+  constexpr int kPriority = -20;
+  (void)sys::try_write_existing("/proc/self/oom_score_adj", "-1000");
+  if (::setpriority(PRIO_PROCESS, 0, kPriority) != 0) log::warn("cannot raise envd's priority");
+}
+
+void print_listening(const net::Address& address) {
+  std::printf("listening on %s\n", address.text().c_str());
+  std::fflush(stdout);
+}
+
+Task<> serve(Options options) {
+  const auto executor = co_await asio::this_coro::executor;
+
+  // 1. Threads for what may block, before anything that uses them; they end after it.
+  async::ThreadPool threads("sys", limits::kThreads);
+
+  // 2. The groups that keep user processes from taking all of the machine.
+  Cgroups cgroups(cgroup_root_of(options));
+
+  // 3. What we serve.
+  process::Table processes(executor, threads, cgroups);
+  Routes routes(options.in_guest, executor, threads, processes);
+  if (options.in_guest) write_marker("SANDBOX", "true");
+
+  // 4. Listen. From here on the host can reach us.
+  http::ServerOptions server_options;
+  server_options.name = "envd";
+  server_options.render_error = &Routes::render_error;
+  http::Server server(
+      executor,
+      [&routes](http::Request& request, http::Reply& reply) { return routes.handle(request, reply); },
+      server_options);
+  net::Listener listener(executor, address_of(options));
+  async::Scope scope(executor, "envd");
+  scope.spawn(server.serve(listener));
+  log::info("envd is ready", {{"address", listener.address().text()}, {"version", api::envd::kVersion}});
+  if (options.print_address) print_listening(listener.address());
+
+  // 5. Until we are told to stop. Processes first: their streams then end by themselves, with an end event.
+  std::exception_ptr failure;
+  try {
+    co_await async::wait_for_stop_signal();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await processes.stop();
+  co_await server.stop(limits::kStopGrace);
+  co_await scope.join();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+void run(const Options& options) {
+  log::set_role("envd");
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe or socket is an error of its write
+  keep_heap_small();
+  if (options.in_guest) protect_from_load();
+  const bool watch = false;  // an idle guest must be able to sleep
+  async::run_loop("envd", [&options] { return serve(options); }, watch);
+}
+
+}  // namespace wrenn::envd
