@@ -217,12 +217,14 @@ struct InitRequest {
   std::optional<std::string> sandbox_id;
   std::optional<std::string> template_id;
   std::optional<std::string> hostname;
+  std::optional<json::Bytes> entropy;  // fresh random bytes of the host: clones of one snapshot must not share theirs
   static constexpr auto kFields = json::fields(
       json::field("accessToken", &InitRequest::access_token), json::field("defaultUser", &InitRequest::default_user),
       json::field("defaultWorkdir", &InitRequest::default_workdir),
       json::field("envVars", &InitRequest::env_vars, json::kOmitEmpty),
       json::field("timestamp", &InitRequest::timestamp), json::field("sandboxId", &InitRequest::sandbox_id),
-      json::field("templateId", &InitRequest::template_id), json::field("hostname", &InitRequest::hostname));
+      json::field("templateId", &InitRequest::template_id), json::field("hostname", &InitRequest::hostname),
+      json::field("entropy", &InitRequest::entropy));
 };
 
 struct Metrics {
