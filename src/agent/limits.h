@@ -15,8 +15,10 @@ inline constexpr auto kGuestReady = 30s;       // from the VMM's start to envd's
 inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
 inline constexpr auto kHealthInterval = 10ms;  // between two tries while the guest boots
 inline constexpr auto kHealthTry = 1s;         // one try: a SYN into a booting guest may be lost
-inline constexpr auto kHealthConnect =
-    250ms;  // shorter than TCP's first retransmission, so the next try comes sooner
+// One connect: shorter than TCP's first retransmission, so that the next try comes sooner; longer the longer the
+// guest has taken already, since a slow machine also answers slowly.
+inline constexpr auto kHealthConnectMin = 50ms;
+inline constexpr auto kHealthConnectMax = 1s;
 
 // Pause (spec/hostagent.md §7.1).
 inline constexpr auto kDrain = 2s;    // what is in flight when a pause begins may end by itself for this long
