@@ -36,7 +36,8 @@ std::string node_path(const std::string& name) {
 
 // The minor number of the control device, from the "236 device-mapper" line of /proc/misc.
 std::optional<unsigned> control_minor() {
-  for (std::string_view line : split(read_file("/proc/misc", limits::kProcFileBytes), '\n')) {
+  const std::string text = read_file("/proc/misc", limits::kProcFileBytes);  // named: the lines point into it
+  for (std::string_view line : split(text, '\n')) {
     line = trim(line);
     const auto space = line.find(' ');
     if (space != std::string_view::npos && line.substr(space + 1) == "device-mapper")
