@@ -19,13 +19,13 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x514649fb;  // "QFI\xfb"
 constexpr std::uint32_t kVersion = 3;
-constexpr unsigned kClusterBits = 17;
+constexpr unsigned kClusterBits = 16;
 constexpr std::uint64_t kClusterBytes = 1ULL << kClusterBits;
 constexpr std::uint64_t kL2EntryBytes = 16;  // extended
 constexpr std::uint64_t kL2Coverage = kClusterBytes / kL2EntryBytes * kClusterBytes;
-constexpr std::uint64_t kMaxVirtualBytes = kClusterBytes / 8 * kL2Coverage;  // one cluster of L1: 16 TiB
-constexpr std::uint64_t kExtendedL2 = 1ULL << 4;                             // incompatible feature bit
-constexpr std::uint32_t kRefcountOrder = 4;                                  // 16 bits each
+constexpr std::uint64_t kMaxVirtualBytes = 1ULL << 44;  // 16 TiB, as ext4 with blocks of 4 KiB
+constexpr std::uint64_t kExtendedL2 = 1ULL << 4;        // incompatible feature bit
+constexpr std::uint32_t kRefcountOrder = 4;             // 16 bits each
 constexpr std::uint32_t kHeaderBytes = 104;
 constexpr std::uint32_t kBackingFormat = 0xe2792aca;
 constexpr std::size_t kMaxBackingNameBytes = 1023;
@@ -33,7 +33,7 @@ constexpr std::size_t kMaxBackingNameBytes = 1023;
 constexpr std::uint64_t kRefcountTable = 1 * kClusterBytes;
 constexpr std::uint64_t kRefcountBlock = 2 * kClusterBytes;
 constexpr std::uint64_t kL1Table = 3 * kClusterBytes;
-constexpr unsigned kUsedClusters = 4;
+constexpr std::uint64_t kL1EntryBytes = 8;
 
 // Positions in the header.
 constexpr std::size_t kBackingOffsetAt = 8;
@@ -65,6 +65,9 @@ Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_f
   if (backing_file.empty() || backing_file.size() > kMaxBackingNameBytes)
     throw_error(ErrorCode::invalid_argument, "the path of the image is longer than {} bytes: {}",
                 kMaxBackingNameBytes, backing_file);
+  const std::uint64_t l1_entries = (virtual_bytes + kL2Coverage - 1) / kL2Coverage;
+  const std::uint64_t l1_clusters = (l1_entries * kL1EntryBytes + kClusterBytes - 1) / kClusterBytes;
+  const std::uint64_t used_clusters = kL1Table / kClusterBytes + l1_clusters;
   std::string extensions;
   append(extensions, kBackingFormat);
   append(extensions, std::uint32_t{3});
@@ -79,7 +82,7 @@ Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_f
   append(header, std::uint32_t{kClusterBits});
   append(header, virtual_bytes);
   append(header, std::uint32_t{0});  // no encryption
-  append(header, static_cast<std::uint32_t>((virtual_bytes + kL2Coverage - 1) / kL2Coverage));
+  append(header, static_cast<std::uint32_t>(l1_entries));
   append(header, kL1Table);
   append(header, kRefcountTable);
   append(header, std::uint32_t{1});  // cluster of refcount table
@@ -94,12 +97,12 @@ Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_f
   std::string refcount_table;
   append(refcount_table, kRefcountBlock);
   std::string refcounts;
-  for (unsigned i = 0; i < kUsedClusters; ++i) append(refcounts, std::uint16_t{1});
+  for (std::uint64_t i = 0; i < used_clusters; ++i) append(refcounts, std::uint16_t{1});
 
   Qcow2Layout layout;
   layout.pieces = {
       {0, header + extensions + backing_file}, {kRefcountTable, refcount_table}, {kRefcountBlock, refcounts}};
-  layout.file_bytes = kUsedClusters * kClusterBytes;
+  layout.file_bytes = used_clusters * kClusterBytes;
   return layout;
 }
 

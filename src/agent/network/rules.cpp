@@ -45,7 +45,7 @@ std::string render_host_rules(const HostRules& rules) {
   chain from_guest_early {
     type filter hook prerouting priority raw; policy accept;
     iifname "wrenn-veth-*" meta nfproto != ipv4 drop
-    iifname "wrenn-veth-*" ip saddr != 10.12.0.0/16 drop
+    iifname "wrenn-veth-*" ip saddr != { 10.11.0.0/16, 10.12.0.0/16 } drop
   }
   chain to_host {
     type filter hook input priority filter - 10; policy accept;

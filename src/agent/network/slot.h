@@ -38,7 +38,7 @@ struct SlotPlan {
   sys::Ipv4 veth;            // host's end
   sys::Ipv4 peer;            // namespace's end
   std::string netns;
-  std::string veth_name;
+  std::string veth_name;  // "wrenn-veth-7"; see slot_plan.cpp for large ones
 };
 SlotPlan plan_slot(int index);
 // The slot that an object of ours belongs to, from "wrenn-ns-7" or "wrenn-veth-7"; absent for other names.
