@@ -110,7 +110,12 @@ Task<> Guest::init(const Record& record) {
   request.sandbox_id = record.sandbox_id;
   request.template_id = record.template_id;
   request.hostname = record.sandbox_id;
-  co_await envd.init(std::move(request), limits::kGuestInit);
+  try {
+    co_await envd.init(std::move(request), limits::kGuestInit);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw_error(error.code(), "the guest's envd refused its /init: {}", error.what());
+  }
 }
 
 Task<std::optional<api::envd::Metrics>> Guest::metrics() {

@@ -1,6 +1,7 @@
 #include "fake_host.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "agent/network/slot.h"
@@ -153,11 +154,17 @@ class FakeMechanisms final : public Mechanisms {
   }
   void unclaim_sandbox(const std::string& id) override { world_.remove("claim " + id); }
 
-  void write_memory(snapshot::Draft&, const vmm::MachineRecord& machine) override {
+  void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) override {
     world_.reach("memory");
     const auto process = world_.process(machine.pid);
     if (!process || process->end) throw Error(ErrorCode::data_loss, "the process is gone");
     if (!process->paused) throw Error(ErrorCode::internal, "memory of a machine that runs");
+    // Beside the state file, whose path only the kernel tells us.
+    char state[PATH_MAX] = {};
+    const std::string link = fmt::format("/proc/self/fd/{}", draft.state_file().get());
+    if (readlink(link.c_str(), state, sizeof state - 1) < 0) throw_errno("read {}", link);
+    const std::string path = state;
+    snapshot::create_empty_memory(path.substr(0, path.rfind('/')) + "/memory", machine.memory_mib);
   }
   void kill_machine(const vmm::MachineRecord& machine) override {
     if (world_.process(machine.pid)) world_.end(machine.pid, vmm::MachineEnd::Cause::stopped);

@@ -153,6 +153,7 @@ static Task<> interrupted_pause(World& world) {
   const auto commit = [&] {
     auto draft = agent::snapshot::Draft::begin(snapshots, id);
     sys::write_full(draft.state_file(), "device state");
+    FakeAgent(executor, world).host().mechanisms.write_memory(draft, *running.machine);
     agent::snapshot::Manifest manifest;
     manifest.sandbox_id = id;
     manifest.vcpus = running.vcpus;
@@ -162,8 +163,8 @@ static Task<> interrupted_pause(World& world) {
     manifest.disk = *running.disk;
     draft.commit(manifest);
   };
-  commit();
   world.process(running.machine->pid)->paused = true;
+  commit();
   {  // the machine lives: it goes on, and the snapshot is void
     FakeAgent agent(executor, world);
     co_await agent.sandboxes().recover();
@@ -172,6 +173,7 @@ static Task<> interrupted_pause(World& world) {
     CHECK_FALSE(agent::snapshot::load(snapshots, id).has_value());
     co_await agent.end();
   }
+  world.process(running.machine->pid)->paused = true;
   commit();
   world.end(running.machine->pid, agent::vmm::MachineEnd::Cause::failed);
   {  // the machine is gone: the snapshot is the sandbox

@@ -4,6 +4,7 @@
 
 #include "core/async/loop.h"
 #include "core/async/timeout.h"
+#include "core/log/log.h"
 #include "linux/temp_dir.h"
 
 namespace wrenn::test {
@@ -29,6 +30,7 @@ static Task<> with_guest(World& world, Body body) {
 void in_world(const Body& body) {
   const auto directory = sys::TempDir::create("/tmp/wrenn-agent-test-");
   World world(directory.path());
+  log::set_level(log::Level::error);  // failures are what these tests are about
   async::run_loop("test", [&] { return with_guest(world, body); });
 }
 
