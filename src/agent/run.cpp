@@ -15,6 +15,7 @@
 #include "agent/routes.h"
 #include "agent/sandbox/registry.h"
 #include "agent/vmm/acceleration.h"
+#include "agent/vmm/tsc.h"
 #include "agent/vmm/qemu.h"
 #include "core/async/loop.h"
 #include "core/async/timeout.h"
@@ -83,6 +84,7 @@ sandbox::EngineSource engine_source(async::Scope& scope, async::ThreadPool& sys,
     probe.kernel = kernel.path;
     probe.record_path = directory + "/acceleration.json";
     const vmm::AccelerationAnswer answer = vmm::find_acceleration(probe);
+    vmm::host_tsc_khz();  // measures for some milliseconds the first time: here, not on the loop
     log::info("acceleration", {{"kind", to_string(answer.kind)}, {"why", answer.why}});
     return answer.kind;
   };

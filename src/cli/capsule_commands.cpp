@@ -105,7 +105,6 @@ void add_create(CLI::App& group, Context& context) {
   command->callback([&context, options] {
     context.action = [&context, options] {
       Api api(find_endpoint(context.endpoint));
-      api.client().set_timeout(std::chrono::seconds(90));
       print_capsule(context, create_capsule(api, *options));
       return 0;
     };

@@ -11,6 +11,7 @@
 namespace wrenn::cli {
 
 static constexpr int kCreateWaitSeconds = 60;
+static constexpr int kAnswerMarginSeconds = 15;
 static constexpr auto kPollPeriod = std::chrono::milliseconds(200);
 
 std::string capsule_target(const std::string& id, std::string_view route) {
@@ -29,6 +30,7 @@ json::Value create_capsule(Api& api, const CreateOptions& options) {
   writer.member("timeout_sec", static_cast<std::int64_t>(options.timeout_sec));
   writer.end_object();
 
+  api.client().set_timeout(std::chrono::seconds(kCreateWaitSeconds + kAnswerMarginSeconds));
   http::Headers headers;
   headers.set("Prefer", fmt::format("wait={}", kCreateWaitSeconds));
   auto capsule = api.post("/v1/capsules", body, std::move(headers));

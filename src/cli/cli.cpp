@@ -15,7 +15,7 @@ namespace wrenn::cli {
 static constexpr int kExitOwnFailure = 125;
 static constexpr int kExitUsage = 2;
 
-int run(int argc, char** argv) {
+int run(int argc, const char* const* argv) {
   CLI::App app("Secure infrastructure for AI agents: each piece of untrusted code in a microVM of its own.", "wrenn");
   app.set_version_flag("--version", std::string(kVersion));
   app.require_subcommand(1);

@@ -5,6 +5,7 @@
 #include "agent/limits.h"
 #include "agent/network/slot.h"
 #include "agent/vmm/command_line.h"
+#include "agent/vmm/tsc.h"
 #include "core/async/scope.h"
 #include "core/async/timeout.h"
 #include "core/base/random.h"
@@ -143,6 +144,8 @@ Task<> Assembly::build(templates::TemplateImage image) {
   config.initramfs = kernel.initramfs;
   vmm::BootParameters parameters;
   parameters.acceleration = acceleration;
+  // Measured by the thread that found the acceleration, so this does not wait.
+  if (acceleration == vmm::Acceleration::tcg) parameters.tsc_khz = vmm::host_tsc_khz();
   config.command_line = vmm::kernel_command_line(parameters);
   config.memory_file = directory() + "/memory";
   machine_ = co_await vmm->start(config);

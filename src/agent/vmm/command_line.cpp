@@ -13,6 +13,9 @@ std::string kernel_command_line(const BootParameters& parameters) {
   line += " random.trust_cpu=on";
   // The guest's monitors would only ever tell that the host was busy.
   line += " nowatchdog nmi_watchdog=0";
+  // Work at boot that buys a capsule nothing: self-tests of ciphers, rewriting locks for one CPU, security modules
+  // without a policy, waiting for RCU grace periods. 3.5 s of CPU time to envd became 2.2 s under TCG.
+  line += " cryptomgr.notests=1 noreplace-smp lsm=landlock audit=0 rcupdate.rcu_expedited=1 init_on_alloc=0";
   if (parameters.acceleration == Acceleration::kvm) {
     line += " clocksource=kvm-clock";
   } else {
