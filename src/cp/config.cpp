@@ -2,8 +2,14 @@
 
 namespace wrenn::cp {
 
+using namespace std::chrono_literals;
+
 std::string Config::effective_database_url() const {
   return database_url.empty() ? "sqlite://" + dir + "/wrenn.db" : database_url.reveal();
+}
+
+std::string Config::effective_agent_address() const {
+  return agent_address.empty() ? "unix:" + dir + "/agent.sock" : agent_address;
 }
 
 void describe(config::Settings& settings, Config& values) {
@@ -11,7 +17,9 @@ void describe(config::Settings& settings, Config& values) {
   settings.text("dir", values.dir, "directory of the database").env("WRENN_DIR");
   settings.secret("database.url", values.database_url, "sqlite:///path; by default wrenn.db in `dir`")
       .env("DATABASE_URL");
-  settings.address("agent.address", values.agent_address, "address of the host agent")
+  settings
+      .address("agent.address", values.agent_address,
+               "address of the host agent; by default unix:DIR/agent.sock")
       .env("CP_HOST_AGENT_ADDR");
   settings.secret("agent.token", values.agent_token, "what the host agent asks of its control plane")
       .env("WRENN_AGENT_TOKEN");
@@ -21,6 +29,8 @@ void describe(config::Settings& settings, Config& values) {
   settings.duration(
       "capsule.answer_within", values.answer_within,
       "create and resume answer within this, running or not; `Prefer: wait=N` of a request overrides it");
+  settings.duration("worker.reconcile_period", values.reconcile_period,
+                    "how often rows are compared with what the host says", 100ms, 1h);
   settings
       .one_of("log.level", values.log_level, "lines below are dropped", {"debug", "info", "warn", "error"})
       .env("LOG_LEVEL");

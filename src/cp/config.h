@@ -13,15 +13,17 @@ namespace wrenn::cp {
 struct Config {
   std::string listen = ":8000";
   std::string dir = "/var/lib/wrenn";
-  Secret database_url;                            // empty: SQLite in `dir`
-  std::string agent_address = "localhost:50051";  // "host:port", "unix:/path"
-  Secret agent_token;                             // empty: none is sent
+  Secret database_url;        // empty: SQLite in `dir`
+  std::string agent_address;  // "host:port", "unix:/path"; empty: unix:DIR/agent.sock
+  Secret agent_token;         // empty: none is sent
   std::int64_t max_vcpus = limits::kMaxVcpus;
   std::int64_t max_memory_mb = limits::kMaxMemoryMb;
   std::chrono::milliseconds answer_within = limits::kAnswerWithin;
+  std::chrono::milliseconds reconcile_period = limits::kReconcilePeriod;
   std::string log_level = "info";
 
   std::string effective_database_url() const;
+  std::string effective_agent_address() const;
 };
 
 // Binds every setting; see core/config/settings.h.

@@ -28,7 +28,7 @@ namespace {
 
 http::Headers agent_headers(const Config& config) {
   http::Headers headers;
-  if (!config.agent_token.empty()) headers.set("Authorization", "Bearer " + config.agent_token.reveal());
+  if (!config.agent_token.empty()) headers.set(api::agent::kTokenHeader, config.agent_token.reveal());
   return headers;
 }
 
@@ -40,10 +40,10 @@ class Core {
         operations_(executor, "cp operations"),
         keys_(database, background_),
         authenticator_(keys_),
-        hosts_(executor, database, config.agent_address, agent_headers(config)),
+        hosts_(executor, database, config.effective_agent_address(), agent_headers(config)),
         templates_(database, hosts_),
         capsules_(operations_, database, hosts_, templates_),
-        reconciler_(executor, database, hosts_, templates_, capsules_, metrics_),
+        reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config.reconcile_period),
         services_{config, database, metrics_, authenticator_, templates_, capsules_},
         routes_(services_),
         middleware_(routes_.router(), metrics_),
@@ -115,8 +115,9 @@ Task<> serve(const Config& config, db::Database& database, Task<> stop,
   const auto executor = co_await asio::this_coro::executor;
   net::Listener listener(executor, net::Address::parse(config.listen));
   Core core(executor, config, database);
-  log::info("control plane listens",
-            {{"address", listener.address().text()}, {"version", kVersion}, {"agent", config.agent_address}});
+  log::info("control plane listens", {{"address", listener.address().text()},
+                                      {"version", kVersion},
+                                      {"agent", config.effective_agent_address()}});
   if (on_listening) on_listening(listener.address());
   co_await core.serve(listener, std::move(stop));
   log::info("control plane has stopped");
@@ -132,7 +133,6 @@ static Task<> serve_until_signal(const Config& config, db::Database& database) {
 }
 
 void run(const Config& config) {
-  log::set_level(config.log_level);
   const auto database = open_database(config);
   async::run_loop("cp", [&] { return serve_until_signal(config, *database); });
 }

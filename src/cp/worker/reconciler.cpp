@@ -16,12 +16,13 @@ static constexpr auto kWakeDelay =
 
 Reconciler::Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
                        service::Templates& templates, service::CapsuleService& capsules,
-                       metrics::Registry& registry)
+                       metrics::Registry& registry, std::chrono::milliseconds period)
     : database_(database),
       hosts_(hosts),
       templates_(templates),
       capsules_(capsules),
       metrics_(registry),
+      period_(period),
       woken_(executor),
       last_heard_(SteadyClock::now()) {}
 
@@ -42,7 +43,7 @@ Task<> Reconciler::run() {
       if (async::is_cancellation(failure)) co_return;
       log::error("reconciler round failed; the next one tries again", {{"error", describe(failure)}});
     }
-    if (!wake_pending_) co_await woken_.wait_for(limits::kReconcilePeriod);
+    if (!wake_pending_) co_await woken_.wait_for(period_);
     if (wake_pending_) co_await async::sleep(kWakeDelay);
     wake_pending_ = false;
   }

@@ -17,9 +17,10 @@ class Reconciler {
  public:
   // All must outlive this.
   Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
-             service::Templates& templates, service::CapsuleService& capsules, metrics::Registry& registry);
+             service::Templates& templates, service::CapsuleService& capsules, metrics::Registry& registry,
+             std::chrono::milliseconds period);
 
-  // A round every limits::kReconcilePeriod, and soon after wake(). Ends by cancellation only.
+  // A round every `period`, and soon after wake(). Ends by cancellation only.
   Task<> run();
   Task<> round();
   void wake();
@@ -37,6 +38,7 @@ class Reconciler {
   service::Templates& templates_;
   service::CapsuleService& capsules_;
   metrics::Registry& metrics_;
+  const std::chrono::milliseconds period_;
   async::Event woken_;
   bool wake_pending_ = false;
   SteadyTime last_heard_;

@@ -1,0 +1,269 @@
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "cp/service/api_keys.h"
+#include "cp/service/bootstrap.h"
+#include "cp/store/hosts.h"
+#include "cp/store/sandboxes.h"
+#include "cp/store/schema.h"
+#include "cp/store/teams.h"
+
+using namespace wrenn;
+using namespace wrenn::cp;
+using db::Connection;
+using enum model::SandboxState;
+
+namespace {
+
+struct World {
+  World() : database(db::open_database("sqlite://:memory:")) {
+    store::migrate(*database);
+    write([&](Connection& c) {
+      store::ensure_platform_team(c, UnixTime{1});
+      store::insert_team(c, {team, "Team", "aaaaaa-bbbbbb", UnixTime{2}});
+      host = store::ensure_local_host(c, "unix:/a.sock", UnixTime{3});
+    });
+  }
+  template <typename F>
+  void write(F work) {
+    database->write_now(work);
+  }
+  store::Sandbox insert(model::SandboxState status, std::int64_t created_us = 10) {
+    store::Sandbox row;
+    row.id = model::SandboxId::random();
+    row.team = team;
+    row.host = host.id;
+    row.template_name = "minimal";
+    row.template_id = model::TemplateId::from_number(4);
+    row.template_team = model::kPlatformTeam;
+    row.status = status;
+    row.vcpus = 2;
+    row.memory_mb = 1024;
+    row.disk_size_mb = 5120;
+    row.timeout_sec = 60;
+    row.created_at = row.last_updated = UnixTime{created_us};
+    write([&](Connection& c) { store::insert_sandbox(c, row); });
+    return row;
+  }
+  std::optional<store::Sandbox> find(const model::SandboxId& id) {
+    std::optional<store::Sandbox> row;
+    write([&](Connection& c) { row = store::find_sandbox(c, id); });
+    return row;
+  }
+
+  std::unique_ptr<db::Database> database;
+  model::TeamId team = model::TeamId::random();
+  store::Host host;
+};
+
+}  // namespace
+
+TEST_CASE("a row comes back as it went in") {
+  World world;
+  auto row = world.insert(starting);
+  auto found = world.find(row.id);
+  REQUIRE(found);
+  CHECK(found->team == world.team);
+  CHECK(found->host == world.host.id);
+  CHECK(found->template_id == row.template_id);
+  CHECK(found->template_team == model::kPlatformTeam);
+  CHECK(found->status == starting);
+  CHECK(found->vcpus == 2);
+  CHECK(found->memory_mb == 1024);
+  CHECK(found->timeout_sec == 60);
+  CHECK(found->metadata == "{}");
+  CHECK(found->revision == 1);
+  CHECK_FALSE(found->started_at);
+  CHECK_FALSE(found->status_deadline);
+  world.write([&](Connection& c) {
+    CHECK(store::find_sandbox(c, world.team, row.id));
+    CHECK_FALSE(store::find_sandbox(c, model::TeamId::random(), row.id));
+    CHECK_FALSE(store::find_sandbox(c, model::SandboxId::random()));
+  });
+}
+
+TEST_CASE("compare-and-set: of two who begin, one gets it") {
+  World world;
+  const auto row = world.insert(running);
+  world.write([&](Connection& c) {
+    store::Change pause;
+    pause.to = pausing;
+    pause.deadline = UnixTime{99};
+    const auto first = store::begin_change(c, row.id, {running}, pause, UnixTime{20});
+    REQUIRE(first);
+    CHECK(first->status == pausing);
+    CHECK(first->revision == 2);
+    CHECK(first->status_deadline == UnixTime{99});
+    CHECK(first->last_updated == UnixTime{20});
+    CHECK_FALSE(store::begin_change(c, row.id, {running}, pause, UnixTime{21}));
+    CHECK_FALSE(store::begin_change(c, model::SandboxId::random(), {running}, pause, UnixTime{21}));
+
+    // Somebody destroys it while the pause is under way: the pause's end changes nothing.
+    store::Change destroy;
+    destroy.to = stopping;
+    const auto second = store::begin_change(c, row.id, {running, pausing, paused}, destroy, UnixTime{22});
+    REQUIRE(second);
+    store::Change done;
+    done.to = paused;
+    CHECK_FALSE(store::finish_change(c, row.id, first->revision, done, UnixTime{23}));
+    store::Change gone;
+    gone.to = stopped;
+    const auto last = store::finish_change(c, row.id, second->revision, gone, UnixTime{24});
+    REQUIRE(last);
+    CHECK(last->status == stopped);
+    CHECK_FALSE(last->status_deadline);
+    CHECK_FALSE(store::finish_change(c, row.id, second->revision, gone, UnixTime{25}));
+  });
+}
+
+TEST_CASE("a change sets what it names and keeps the rest") {
+  World world;
+  const auto row = world.insert(starting);
+  world.write([&](Connection& c) {
+    store::Change change;
+    change.to = running;
+    change.host_ip = "10.11.0.2";
+    change.metadata = R"({"a":"b"})";
+    change.started_at = UnixTime{30};
+    change.last_active_at = UnixTime{31};
+    const auto first = store::finish_change(c, row.id, 1, change, UnixTime{32});
+    REQUIRE(first);
+    CHECK(first->host_ip == "10.11.0.2");
+    store::Change next;
+    next.to = paused;
+    next.reason = "ttl_expired";
+    next.host_ip = "";
+    const auto second = store::finish_change(c, row.id, first->revision, next, UnixTime{33});
+    REQUIRE(second);
+    CHECK(second->status_reason == "ttl_expired");
+    CHECK(second->host_ip.empty());
+    CHECK(second->metadata == R"({"a":"b"})");
+    CHECK(second->started_at == UnixTime{30});
+    CHECK(second->last_active_at == UnixTime{31});
+    store::set_sandbox_active(c, row.id, UnixTime{40});
+    const auto touched = store::find_sandbox(c, row.id);
+    CHECK(touched->last_active_at == UnixTime{40});
+    CHECK(touched->revision == second->revision);
+  });
+}
+
+TEST_CASE("the list: one team's, live, newest first") {
+  World world;
+  const auto old = world.insert(running, 10), young = world.insert(paused, 20);
+  world.insert(stopped, 30);
+  world.insert(error, 40);
+  std::vector<model::SandboxId> listed;
+  world.write([&](Connection& c) {
+    store::each_listed_sandbox(c, world.team, [&](const store::Sandbox& row) { listed.push_back(row.id); });
+    int others = 0;
+    store::each_listed_sandbox(c, model::TeamId::random(), [&](const store::Sandbox&) { ++others; });
+    CHECK(others == 0);
+    CHECK(store::live_sandboxes(c, world.host.id).size() == 2);
+    CHECK(store::live_sandboxes(c, model::HostId::random()).empty());
+    const auto counts = store::count_sandboxes(c);
+    CHECK(counts.at(running) == 1);
+    CHECK(counts.at(paused) == 1);
+    CHECK_FALSE(counts.contains(stopped));
+  });
+  CHECK(listed == std::vector<model::SandboxId>{young.id, old.id});
+}
+
+TEST_CASE("the host keeps its row when its address changes") {
+  World world;
+  world.write([&](Connection& c) {
+    CHECK(store::ensure_local_host(c, "unix:/a.sock", UnixTime{50}).id == world.host.id);
+    const auto moved = store::ensure_local_host(c, "10.0.0.1:50051", UnixTime{51});
+    CHECK(moved.id == world.host.id);
+    CHECK(moved.address == "10.0.0.1:50051");
+    CHECK(store::set_host_heard(c, world.host.id, UnixTime{52}));
+    CHECK_FALSE(store::set_host_heard(c, world.host.id, UnixTime{53}));
+    CHECK(store::set_host_unreachable(c, world.host.id, UnixTime{54}));
+    const auto lost = store::ensure_local_host(c, "10.0.0.1:50051", UnixTime{55});
+    CHECK(lost.status == "unreachable");
+    CHECK(lost.last_heartbeat_at == UnixTime{53});
+  });
+}
+
+TEST_CASE("templates follow what the host has") {
+  World world;
+  const auto hosted = [](std::uint64_t id, std::string name, std::int64_t size) {
+    store::HostedTemplate one;
+    one.row.id = model::TemplateId::from_number(id);
+    one.row.name = std::move(name);
+    one.row.type = "base";
+    one.row.size_bytes = size;
+    one.row.default_user = "root";
+    one.row.created_at = UnixTime{60};
+    return one;
+  };
+  const auto names = [&](Connection& c) {
+    std::vector<std::string> all;
+    for (const auto& one : store::usable_templates(c, world.team)) all.push_back(one.name);
+    return all;
+  };
+  world.write([&](Connection& c) {
+    CHECK(names(c).empty());
+    store::replace_host_templates(c, world.host.id,
+                                  {hosted(4, "minimal-debian", 100), hosted(0, "minimal-ubuntu", 1)});
+    CHECK(names(c) == std::vector<std::string>{"minimal-ubuntu", "minimal-debian"});
+    // Again, with another size: the row stays the same one.
+    store::replace_host_templates(c, world.host.id,
+                                  {hosted(4, "minimal-debian", 200), hosted(0, "minimal-ubuntu", 1)});
+    const auto all = store::usable_templates(c, world.team);
+    REQUIRE(all.size() == 2);
+    CHECK(all[1].size_bytes == 200);
+    CHECK(all[1].created_at == UnixTime{60});
+    // The same name under another id, and one that is gone.
+    store::replace_host_templates(c, world.host.id, {hosted(5, "minimal-debian", 300)});
+    CHECK(names(c) == std::vector<std::string>{"minimal-debian"});
+    CHECK(store::usable_templates(c, world.team)[0].id == model::TemplateId::from_number(5));
+    store::replace_host_templates(c, world.host.id, {});
+    CHECK(names(c).empty());
+  });
+}
+
+TEST_CASE("the first key is made once and kept while it is known") {
+  World world;
+  const auto first = bootstrap_dev(*world.database, "");
+  CHECK(first.created);
+  CHECK(service::is_api_key(first.api_key.reveal()));
+  CHECK(first.team == world.team);  // there was a team already
+  const auto again = bootstrap_dev(*world.database, first.api_key.reveal());
+  CHECK_FALSE(again.created);
+  CHECK(again.api_key.reveal() == first.api_key.reveal());
+  for (const std::string known : {"wrn_0123456789abcdef0123456789abcdef", "garbage", "wrn_"}) {
+    const auto other = bootstrap_dev(*world.database, known);
+    CHECK(other.created);
+    CHECK(other.api_key.reveal() != first.api_key.reveal());
+    CHECK(other.team == first.team);
+  }
+  // What the database holds does not let anybody in.
+  world.write([&](Connection& c) {
+    c.query("SELECT key_hash, key_prefix FROM team_api_keys", {}, [&](const db::Row& row) {
+      CHECK(row.text(0).size() == 64);
+      CHECK(row.text(0).find("wrn_") == std::string_view::npos);
+      CHECK(row.text(1).size() == 10);
+    });
+    CHECK(store::find_api_key(c, service::hash_api_key(first.api_key.reveal())));
+    CHECK_FALSE(store::find_api_key(c, first.api_key.reveal()));
+    c.execute("UPDATE teams SET deleted_at = 1 WHERE id = $1", {world.team.text()});
+    CHECK_FALSE(store::find_api_key(c, service::hash_api_key(first.api_key.reveal())));
+  });
+}
+
+TEST_CASE("an empty database gets a team with the key") {
+  const auto database = db::open_database("sqlite://:memory:");
+  store::migrate(*database);
+  const auto credentials = bootstrap_dev(*database, "");
+  CHECK(credentials.created);
+  CHECK(credentials.team != model::kPlatformTeam);
+}
+
+TEST_CASE("what an API key looks like") {
+  CHECK(service::is_api_key("wrn_0123456789abcdef0123456789abcdef"));
+  for (const auto* text : {"", "wrn_", "wrn_0123456789ABCDEF0123456789abcdef",
+                           "wrn_0123456789abcdef0123456789abcde", "wrn_0123456789abcdef0123456789abcdef0",
+                           "xrn_0123456789abcdef0123456789abcdef", "wrn_0123456789abcdef0123456789abcdeg"})
+    CHECK_FALSE(service::is_api_key(text));
+  CHECK(service::new_api_key() != service::new_api_key());
+}

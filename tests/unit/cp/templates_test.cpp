@@ -1,0 +1,66 @@
+#include <algorithm>
+#include <catch2/catch.hpp>
+
+#include "cp/service/templates.h"
+
+using namespace wrenn;
+using cp::service::choose_template;
+using cp::store::Template;
+
+namespace {
+
+Template base(std::uint64_t id, std::string name) {
+  Template one;
+  one.id = model::TemplateId::from_number(id);
+  one.name = std::move(name);
+  one.type = "base";
+  return one;
+}
+Template own(std::string name, std::string type) {
+  Template one;
+  one.id = model::TemplateId::random();
+  one.team = model::TeamId::random();
+  one.name = std::move(name);
+  one.type = std::move(type);
+  return one;
+}
+std::string chosen(const std::vector<Template>& all, std::string_view name) {
+  const auto* one = choose_template(all, name);
+  return one == nullptr ? "(none)" : one->name;
+}
+
+}  // namespace
+
+TEST_CASE("the default template") {
+  const auto ubuntu = base(0, "minimal-ubuntu"), alpine = base(1, "minimal-alpine"),
+             debian = base(4, "minimal-debian");
+  for (const std::string_view name : {"", "minimal"}) {
+    CHECK(chosen({}, name) == "(none)");
+    CHECK(chosen({debian}, name) == "minimal-debian");
+    CHECK(chosen({debian, ubuntu, alpine}, name) == "minimal-ubuntu");
+    CHECK(chosen({debian, alpine}, name) == "minimal-alpine");
+    // Neither a snapshot nor what a team made becomes a default unasked.
+    CHECK(chosen({own("mine", "base"), own("snap", "snapshot"), debian}, name) == "minimal-debian");
+    CHECK(chosen({own("mine", "base")}, name) == "(none)");
+  }
+}
+
+TEST_CASE("the order of rows does not matter") {
+  std::vector<Template> all{base(4, "minimal-debian"), base(2, "minimal-arch"), base(3, "minimal-fedora")};
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  do {
+    CHECK(chosen(all, "") == "minimal-arch");
+  } while (std::next_permutation(all.begin(), all.end(),
+                                 [](const auto& a, const auto& b) { return a.name < b.name; }));
+}
+
+TEST_CASE("a template by its name") {
+  const auto debian = base(4, "minimal-debian");
+  CHECK(chosen({debian}, "minimal-debian") == "minimal-debian");
+  CHECK(chosen({debian}, "minimal-ubuntu") == "(none)");
+  CHECK(chosen({debian}, "Minimal-Debian") == "(none)");
+  CHECK(chosen({debian, own("snap", "snapshot")}, "snap") == "snap");
+  // Somebody's own template called "minimal" is what he means by it.
+  CHECK(chosen({debian, own("minimal", "snapshot")}, "minimal") == "minimal");
+  CHECK(chosen({debian, own("minimal", "snapshot")}, "") == "minimal-debian");
+}
