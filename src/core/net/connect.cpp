@@ -91,14 +91,6 @@ Task<std::vector<Endpoint>> endpoints_of(Address address) {
   co_return endpoints;
 }
 
-// A Unix socket whose accept queue is full answers EAGAIN and never becomes writable for that reason; Asio then takes
-// it for connected.
-bool is_connected(Stream::Socket& socket) {
-  asio::error_code error;
-  socket.remote_endpoint(error);
-  return !error;
-}
-
 Task<std::optional<Stream>> try_endpoint(Endpoint endpoint, bool is_unix, asio::error_code& error) {
   const auto executor = co_await asio::this_coro::executor;
   for (;;) {
@@ -107,11 +99,13 @@ Task<std::optional<Stream>> try_endpoint(Endpoint endpoint, bool is_unix, asio::
     if (error) co_return std::nullopt;
     co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted) async::throw_asio(error, "connect");
-    if (error) co_return std::nullopt;
-    if (is_unix && !is_connected(socket)) {
+    // The listener's queue is full, which a Unix socket says at once instead of waiting for room (Asio's name
+    // for its EAGAIN). The caller's deadline ends this.
+    if (is_unix && error == asio::error::no_buffer_space) {
       co_await async::sleep(limits::kUnixConnectRetry);
       continue;
     }
+    if (error) co_return std::nullopt;
     if (!is_unix) {
       asio::error_code ignored;
       socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -131,8 +125,8 @@ Task<Stream> connect_unlimited(Address address) {
     if (!first_error) first_error = error;
   }
   const bool out_of_descriptors = first_error.value() == EMFILE || first_error.value() == ENFILE;
-  throw_error(out_of_descriptors ? ErrorCode::resource_exhausted : ErrorCode::unavailable, "connect to {}: {}",
-              address.text(), first_error.message());
+  throw_error(out_of_descriptors ? ErrorCode::resource_exhausted : ErrorCode::unavailable,
+              "connect to {}: {}", address.text(), first_error.message());
 }
 
 }  // namespace

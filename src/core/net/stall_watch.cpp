@@ -33,7 +33,8 @@ void StallWatch::shutdown() {
 void StallWatch::arm() {
   timer_->expires_after(kPeriod);
   timer_->async_wait([this](const asio::error_code& error) {
-    if (error) return;
+    // The last entry may have gone, and the timer with it, after this expiry was queued.
+    if (error || !timer_) return;
     ++now_;
     // Entries only cancel or close sockets here; whatever that ends is resumed in a later turn of the loop.
     for (Entry* entry = first_; entry != nullptr; entry = entry->next_) entry->on_tick(now_);
