@@ -7,6 +7,16 @@ cd "$(dirname "$0")/../.."
 
 readonly kProgramTimeout=300  # seconds
 passed=0 failed=0 skipped=0 found=0
+
+# The machine tests boot the kernel that capsules boot; made once, as in tests/e2e.
+build=${WRENN_BUILD_DIR:-build}
+export WRENN_TEST_DIR=${WRENN_TEST_DIR:-$build/test-dir}
+if [ "$(id -u)" -eq 0 ] && [ -x "$build/wrenn" ]; then
+    mkdir -p "$WRENN_TEST_DIR"
+    WRENN_TEST_DIR=$(cd "$WRENN_TEST_DIR" && pwd)
+    rootfs/kernel.sh --dir "$WRENN_TEST_DIR" --wrenn "$build/wrenn" || echo "no kernel could be made; see above"
+fi
+
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 for program in "${WRENN_BUILD_DIR:-build}"/tests/host/{,*/}host_*; do

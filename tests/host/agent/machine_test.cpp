@@ -2,7 +2,6 @@
 // resume, adoption, and the ways to end.
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,6 +9,7 @@
 #include "agent/disk/root_disk.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/template/catalogue.h"
+#include "agent/vmm/acceleration.h"
 #include "agent/vmm/command_line.h"
 #include "agent/vmm/identity.h"
 #include "agent/vmm/qemu.h"
@@ -17,6 +17,7 @@
 #include "core/async/loop.h"
 #include "core/async/offload.h"
 #include "core/async/scope.h"
+#include "core/async/timeout.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -38,9 +39,10 @@ constexpr int kMemoryMib = 256;
 constexpr auto kBoots = std::chrono::seconds(60);  // on a machine that does something else as well
 constexpr auto kTicks = std::chrono::seconds(20);
 
-// The directory where kernels are installed: WRENN_DIR, or the agent's default.
+// The directory where kernels are installed: that of the tests, prepared by tests/host/run.sh, or the default
+// one.
 std::string kernel_directory() {
-  const char* directory = std::getenv("WRENN_DIR");
+  const char* directory = std::getenv("WRENN_TEST_DIR");
   return directory != nullptr ? directory : "/var/lib/wrenn";
 }
 
@@ -299,12 +301,12 @@ Task<> adoption_and_ends() {
   machine.reset();
 
   // QEMU's own complaint reaches the caller.
-  config.kernel = shop.path("cow");
-  REQUIRE(::chmod(config.kernel.c_str(), 0644) == 0);
+  config.kernel = shop.path("no-kernel");
+  sys::write_file_atomic(config.kernel, "this is no kernel", 0644);
   std::string message;
   try {
     machine = co_await shop.qemu->start(config);
-    const MachineEnd end = co_await machine->wait_end();
+    const MachineEnd end = co_await async::with_timeout(kTicks, "QEMU's end", machine->wait_end());
     message = describe(end);
   } catch (const Error& error) {
     message = error.what();
@@ -313,6 +315,31 @@ Task<> adoption_and_ends() {
   CHECK(message.find("kernel") != std::string::npos);
   machine.reset();
   co_await finish(shop);
+}
+
+Task<> probe_acceleration() {
+  const auto directory = sys::TempDir::create("/tmp/wrenn-test-");
+  vmm::AccelerationProbe probe;
+  probe.vmm_binary = "qemu-system-x86_64";
+  probe.vmm_version = "qemu test";
+  probe.kernel = templates::find_kernel(kernel_directory()).path;
+  probe.record_path = directory.path() + "/acceleration.json";
+  const auto first = vmm::find_acceleration(probe);
+  std::printf("acceleration: %s: %s\n", std::string(to_string(first.kind)).c_str(), first.why.c_str());
+  CHECK_FALSE(first.why.empty());
+  // The record is believed: nothing could be probed with this binary.
+  REQUIRE(sys::exists(probe.record_path));
+  vmm::AccelerationProbe again = probe;
+  again.vmm_binary = "/nonexistent";
+  const auto second = vmm::find_acceleration(again);
+  CHECK(second.kind == first.kind);
+  CHECK(second.why == first.why);
+  // Another VMM is another question, and one that does not start is an answer.
+  again.vmm_version = "qemu other";
+  const auto third = vmm::find_acceleration(again);
+  CHECK(third.kind == vmm::Acceleration::tcg);
+  CHECK_FALSE(third.why.empty());
+  co_return;
 }
 
 void run(Task<> (*task)()) {
@@ -334,4 +361,9 @@ TEST_CASE_METHOD(Host, "a resume that fails can be repeated", "[host][vmm]") {
 TEST_CASE_METHOD(Host, "machines are found again, and their ends are told apart", "[host][vmm]") {
   NEEDS(problem());
   run(adoption_and_ends);
+}
+
+TEST_CASE_METHOD(Host, "the answer to whether KVM works is remembered", "[host][vmm]") {
+  NEEDS(problem());
+  run(probe_acceleration);
 }

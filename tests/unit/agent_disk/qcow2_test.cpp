@@ -82,7 +82,7 @@ TEST_CASE("a foreign or damaged header is absent") {
   CHECK(with(79, 0x11));        // marked dirty by a QEMU that was killed
   CHECK_FALSE(with(8, 1));      // name far outside
   CHECK_FALSE(with(16, 0x7f));  // name too long
-  CHECK_FALSE(with(14, 0x0f));  // name beyond what was read
+  CHECK_FALSE(with(14, 0x10));  // name beyond what was read
 }
 
 TEST_CASE("a device-mapper CoW file has room for every chunk and its metadata") {
