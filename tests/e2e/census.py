@@ -39,8 +39,8 @@ def _below(path):
     return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
 
-def census(directory):
-    """{kind: [what is there]}; kinds without anything are left out."""
+def census(directory, without=None):
+    """{kind: [what is there]}; kinds without anything are left out, and so is what `without`, an earlier census, has."""
     links = [line.split(":")[1].strip() for line in _lines("ip", "-o", "link") if "wrenn-veth" in line]
     found = {
         "processes": _processes(directory),
@@ -52,7 +52,9 @@ def census(directory):
         "cgroups": _cgroups(),
         "sandboxes": _below(f"{directory}/sandboxes"),
         "snapshots": _below(f"{directory}/snapshots"),
-        "run directories": _below("/run/wrenn"),
+        "claims": _below("/run/wrenn/claims"),
         "nft tables": [line for line in _lines("nft", "list", "tables") if "wrenn-" in line],
     }
-    return {kind: things for kind, things in found.items() if things}
+    known = without or {}
+    new = {kind: [thing for thing in things if thing not in known.get(kind, [])] for kind, things in found.items()}
+    return {kind: things for kind, things in new.items() if things}

@@ -13,13 +13,14 @@ def platform():
 
 @pytest.fixture(autouse=True)
 def nothing_left(request):
-    """After each test, whatever became of it, the host is as if no capsule had ever been there."""
+    """After each test, whatever became of it, the host is as it was before."""
+    before = census(DIR)
     yield
     if "platform" in request.fixturenames:
         running = request.getfixturevalue("platform")
         for capsule in running.request("GET", "/v1/capsules").json():
             running.request("DELETE", f"/v1/capsules/{capsule['id']}")
-    left = census(DIR)
+    left = census(DIR, without=before)
     assert left == {}, f"left on the host: {left}"
 
 

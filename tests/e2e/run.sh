@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 build=${WRENN_BUILD_DIR:-build}
 dir=${WRENN_TEST_DIR:-$build/test-dir}
 
-skip() { echo "e2e: skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 77; }
+skip() { echo "e2e: skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
 [ "$(id -u)" -eq 0 ] || skip "needs root for network namespaces; run it with sudo"
 command -v qemu-system-x86_64 >/dev/null || skip "qemu-system-x86_64 is not installed"
 [ -x "$build/wrenn" ] || { echo "e2e: $build/wrenn is not built; run packaging/build.sh"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }

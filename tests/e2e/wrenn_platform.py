@@ -38,10 +38,12 @@ class Answer:
 
 
 class Platform:
-    def __init__(self, directory=DIR, extra=()):
+    def __init__(self, directory=DIR, extra=(), environment=None, log_level="debug"):
+        self.log_level = log_level
         self.directory = directory
         self.port = free_port()
         self.extra = list(extra)
+        self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.log = None
         self.key = None
@@ -49,8 +51,8 @@ class Platform:
     def start(self):
         self.log = open(os.path.join(tempfile.gettempdir(), f"wrenn-e2e-{self.port}.log"), "w+")
         self.process = subprocess.Popen(
-            [BINARY, "--log-level", "debug", "dev", "--dir", self.directory, "--listen", f"127.0.0.1:{self.port}", *self.extra],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            [BINARY, "--log-level", self.log_level, "dev", "--dir", self.directory, "--listen", f"127.0.0.1:{self.port}", *self.extra],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
