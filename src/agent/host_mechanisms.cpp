@@ -1,3 +1,4 @@
+#include <sys/statvfs.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -89,7 +90,19 @@ class HostMechanisms final : public Mechanisms {
             .image_bytes = 0,
             .size_bytes = spec.size_bytes};
   }
+  // A full disk would otherwise show as an I/O error somewhere inside the guest.
+  void require_free_space() const {
+    struct statvfs info{};
+    if (::statvfs(options_.directory.c_str(), &info) != 0) throw_errno("ask for free space at {}", options_.directory);
+    const std::uint64_t free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+    if (free >= limits::kDiskReserveBytes) return;
+    throw_error(ErrorCode::resource_exhausted,
+                "only {} MiB are free at {}, and {} MiB are kept for the sandboxes there: remove some, or free space",
+                free >> 20, options_.directory, limits::kDiskReserveBytes >> 20);
+  }
+
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
+    require_free_space();
     return disk::create_disk(options_.disk_kind, spec);
   }
   void open_disk(const disk::DiskRecord& record) override { disk::open_disk(record); }

@@ -47,6 +47,9 @@ inline constexpr std::int64_t kMemoryMinMib = 64;
 inline constexpr std::int64_t kMemoryMaxMib = 1024 * 1024;
 inline constexpr std::int64_t kDiskMaxMib = 16LL * 1024 * 1024;
 
+// Free space below which no sandbox is created: those that run need it more. A guest that boots writes some tens of MiB.
+inline constexpr std::uint64_t kDiskReserveBytes = 512ULL << 20;
+
 inline constexpr std::uint64_t kJournalRecordBytes = 1024 * 1024;
 inline constexpr std::size_t kConsoleTailBytes = 2048;  // of the console in the reason of a VMM's end
 inline constexpr std::size_t kReasonBytes = 4096;       // of a failure's text that is kept and reported

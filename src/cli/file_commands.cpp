@@ -106,7 +106,7 @@ int put_file(const Context& context, const std::string& from, const std::string&
       [&](std::string& out) {
         switch (stage) {
           case Stage::path:
-            out = http::multipart_head(boundary, "path", "") + remote.path + "\r\n" +
+            out = http::multipart_head(boundary, "path", "") + remote.path +
                   http::multipart_head(boundary, "file", "upload");
             stage = Stage::content;
             return true;

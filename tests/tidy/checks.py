@@ -190,7 +190,9 @@ def listed_sources(build_file):
 def check_orphans(tree):
     for top in ("src", "tests"):
         listed = set()
-        for build_file in (tree.root / top).rglob("meson.build"):
+        for build_file in [tree.root / "meson.build", *(tree.root / top).rglob("meson.build")]:
+            if not build_file.is_file():
+                continue
             for name in listed_sources(build_file):
                 listed.add(os.path.normpath(build_file.parent.relative_to(tree.root) / name))
         for path in sorted((tree.root / top).rglob("*.cpp")):
