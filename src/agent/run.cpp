@@ -5,7 +5,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
+#include <thread>
 
 #include "agent/host_checks.h"
 #include "agent/host_info.h"
@@ -15,8 +17,8 @@
 #include "agent/routes.h"
 #include "agent/sandbox/registry.h"
 #include "agent/vmm/acceleration.h"
-#include "agent/vmm/tsc.h"
 #include "agent/vmm/qemu.h"
+#include "agent/vmm/tsc.h"
 #include "core/async/loop.h"
 #include "core/async/timeout.h"
 #include "core/log/log.h"
@@ -210,6 +212,7 @@ Task<> serve(Config config, Hooks hooks) {
   sandbox::Figures figures(figures_registry);
   sandbox::Engine engine(executor, sys, engine_source(machines, sys, config, ground.directory));
   sandbox::SlotPool slots(sys, *mechanisms, static_cast<std::size_t>(config.slots));
+  sandbox::BootQueue boots(executor, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   sandbox::Host host{.directory = ground.directory,
                      .executor = executor,
                      .sys = sys,
@@ -217,6 +220,7 @@ Task<> serve(Config config, Hooks hooks) {
                      .journal = journal,
                      .engine = engine,
                      .slots = slots,
+                     .boots = boots,
                      .figures = figures,
                      .agent_version = WRENN_VERSION};
 

@@ -77,6 +77,7 @@ class Assembly {
   void forget_slot();
   Task<> settle(model::SandboxState state, std::string reason);
   Task<> adopt_machine();
+  Task<> kill_strays();
   Task<std::string> take_over(std::optional<snapshot::Snapshot> snapshot);
   Task<std::optional<snapshot::Snapshot>> load_snapshot();
   template <typename F>

@@ -39,7 +39,6 @@ std::shared_ptr<Driver> Driver::recovered(Host& host, std::unique_ptr<Assembly> 
 }
 
 // --- the loop
-// -------------------------------------------------------------------------------------------------------
 
 Task<> Driver::run() {
   std::exception_ptr error;
@@ -254,7 +253,6 @@ Task<> Driver::finish() {
 }
 
 // --- while it runs
-// --------------------------------------------------------------------------------------------------
 
 void Driver::enter_running() {
   gate_ = std::make_shared<Gate>(host_.executor);
@@ -317,7 +315,6 @@ std::unique_ptr<Passage> Driver::enter() {
 }
 
 // --- questions and answers
-// ------------------------------------------------------------------------------------------
 
 Task<> Driver::ask(Command command, Options options) {
   auto answer = std::make_shared<Answer>(host_.executor);

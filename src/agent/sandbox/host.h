@@ -5,6 +5,7 @@
 
 #include "agent/journal.h"
 #include "agent/mechanisms.h"
+#include "agent/sandbox/boot_queue.h"
 #include "agent/sandbox/engine.h"
 #include "agent/sandbox/figures.h"
 #include "agent/sandbox/slot_pool.h"
@@ -20,6 +21,7 @@ struct Host {
   Journal& journal;
   Engine& engine;
   SlotPool& slots;
+  BootQueue& boots;
   Figures& figures;
   std::string agent_version;
 

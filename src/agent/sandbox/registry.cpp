@@ -30,7 +30,6 @@ Task<> Registry::drive(std::shared_ptr<Driver> driver) {
 }
 
 // --- recovery
-// -------------------------------------------------------------------------------------------------------
 
 Task<> Registry::recover() {
   auto load = [&journal = host_.journal] { return journal.load(); };
@@ -123,7 +122,6 @@ Task<> Registry::sweep() {
 }
 
 // --- commands
-// -------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<Driver> Registry::find(const std::string& sandbox_id) const {
   const auto at = drivers_.find(sandbox_id);
@@ -209,7 +207,6 @@ Task<> Registry::watch_idle() {
 }
 
 // --- the end
-// --------------------------------------------------------------------------------------------------------
 
 static Task<> pause_in_turn(Registry& registry, std::vector<std::string>& ids) {
   while (!ids.empty()) {

@@ -340,6 +340,7 @@ FakeAgent::FakeAgent(async::Executor executor, World& world)
       figures_(figures_registry_),
       engine_(executor, sys_, fake_engine(world)),
       slots_(sys_, *mechanisms_, 10),
+      boots_(executor, 2),
       host_{.directory = world.directory,
             .executor = executor,
             .sys = sys_,
@@ -347,6 +348,7 @@ FakeAgent::FakeAgent(async::Executor executor, World& world)
             .journal = journal_,
             .engine = engine_,
             .slots = slots_,
+            .boots = boots_,
             .figures = figures_,
             .agent_version = "test"},
       registry_(host_) {

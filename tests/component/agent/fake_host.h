@@ -94,6 +94,7 @@ class FakeAgent {
   agent::sandbox::Figures figures_;
   agent::sandbox::Engine engine_;
   agent::sandbox::SlotPool slots_;
+  agent::sandbox::BootQueue boots_;
   agent::sandbox::Host host_;
   agent::sandbox::Registry registry_;
 };

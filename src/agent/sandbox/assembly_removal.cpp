@@ -1,0 +1,131 @@
+// Assembly, taking apart: what a sandbox holds of the host goes, and what it is then is written down.
+#include "agent/limits.h"
+#include "agent/sandbox/assembly_stage.h"
+#include "linux/file.h"
+
+namespace wrenn::agent::sandbox {
+
+using model::SandboxState;
+
+Task<> attempt(Task<> task, std::exception_ptr& first) {
+  try {
+    co_await std::move(task);
+  } catch (...) {
+    if (!first) first = std::current_exception();
+  }
+}
+
+void log_failure(std::string_view what, const std::string& sandbox_id, std::exception_ptr error) {
+  log::error(what, {{"sandbox_id", sandbox_id}, {"error", describe(error)}});
+}
+
+static std::string shorten(std::string text) {
+  if (text.size() > limits::kReasonBytes) text.resize(limits::kReasonBytes);
+  return text;
+}
+
+// Machine, cgroup, network; the disk is taken down and kept. Does all it can; gives the slot back to the pool
+// only in forget_slot(), when the record does not name it any more.
+Task<> Assembly::free_runtime() {
+  Stage stage(*this, "free");
+  std::exception_ptr first;
+  guest_.reset();
+  if (machine_) {
+    auto stop = machine_->stop();
+    co_await attempt(std::move(stop), first);
+  } else if (record_.machine) {
+    auto kill = blocking(
+        [&mechanisms = host_.mechanisms, machine = *record_.machine] { mechanisms.kill_machine(machine); });
+    co_await attempt(std::move(kill), first);
+  }
+  attachment_ = {};
+  group_.reset();
+  if (first) std::rethrow_exception(first);  // it still uses all the rest
+  machine_.reset();
+  record_.machine.reset();
+
+  auto free_group =
+      blocking([&mechanisms = host_.mechanisms, id = record_.sandbox_id] { mechanisms.destroy_group(id); });
+  co_await attempt(std::move(free_group), first);
+  if (record_.disk) {
+    auto release =
+        blocking([&mechanisms = host_.mechanisms, disk = *record_.disk] { mechanisms.release_disk(disk); });
+    co_await attempt(std::move(release), first);
+  }
+  auto free_files = blocking([directory = directory()] {
+    sys::remove_tree(directory + "/run");
+    sys::remove_tree(directory + "/memory");
+  });
+  co_await attempt(std::move(free_files), first);
+  if (record_.slot) {
+    std::exception_ptr network;
+    auto free_network = blocking(
+        [&mechanisms = host_.mechanisms, slot = *record_.slot] { mechanisms.destroy_network(slot); });
+    co_await attempt(std::move(free_network), network);
+    if (!network) freed_slot_ = std::exchange(record_.slot, std::nullopt);
+    if (!first) first = network;
+  }
+  if (first) std::rethrow_exception(first);
+  stage.done();
+}
+
+void Assembly::forget_slot() {
+  if (freed_slot_) host_.slots.give_back(*std::exchange(freed_slot_, std::nullopt));
+}
+
+// The sandbox does not run any more, for good: says so in the record before and after it frees the parts.
+Task<> Assembly::settle(SandboxState state, std::string reason) {
+  record_.state = state;
+  record_.reason = shorten(std::move(reason));
+  co_await save_or_log();
+  try {
+    co_await free_runtime();
+  } catch (const Error&) {
+    log_failure("cannot free all of a sandbox that does not run any more; destroy it, or restart the agent",
+                record_.sandbox_id, std::current_exception());
+  }
+  co_await save_or_log();
+  forget_slot();
+}
+
+Task<> Assembly::fail(std::string reason) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await settle(SandboxState::error, std::move(reason));
+  std::exception_ptr error;
+  auto remove = blocking([root = host_.snapshots(), id = record_.sandbox_id] { snapshot::remove(root, id); });
+  co_await attempt(std::move(remove), error);
+  if (error) log_failure("cannot remove the memory of a failed sandbox", record_.sandbox_id, error);
+}
+
+Task<> Assembly::destroy() {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  Stage stage(*this, "destroy");
+  record_.state = SandboxState::stopping;
+  if (record_.slot || record_.disk)
+    co_await save_or_log();  // else nothing was ever made, not even the record
+
+  std::exception_ptr first;
+  auto runtime = free_runtime();
+  co_await attempt(std::move(runtime), first);
+  if (!first) {
+    auto remove = blocking([&host = host_, record = record_] {
+      if (record.disk) host.mechanisms.destroy_disk(*record.disk);
+      snapshot::remove(host.snapshots(), record.sandbox_id);
+      host.journal.remove(record.sandbox_id);
+      host.mechanisms.unclaim_sandbox(record.sandbox_id);
+    });
+    co_await attempt(std::move(remove), first);
+  }
+  if (first) {
+    record_.state = SandboxState::error;
+    record_.reason = shorten("destroy did not succeed, try again: " + describe(first));
+    co_await save_or_log();
+    std::rethrow_exception(first);
+  }
+  forget_slot();
+  record_.disk.reset();
+  gone_ = true;
+  stage.done();
+}
+
+}  // namespace wrenn::agent::sandbox
