@@ -1,0 +1,52 @@
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from control_plane import ControlPlane  # noqa: E402
+from fake_agent import FakeAgent  # noqa: E402
+
+
+def make(*flags):
+    agent = FakeAgent()
+    plane = ControlPlane(agent.address, *flags)
+    plane.agent = agent
+    return plane
+
+
+def end(plane):
+    """It must have lived until now and must end by itself when told; its log must hold no surprise."""
+    alive = plane.process.poll() is None
+    code = plane.stop()
+    log = plane.log_text()
+    plane.agent.stop()
+    plane.remove()
+    assert alive, log[-4000:]
+    assert code == 0, f"exit code {code}\n{log[-4000:]}"
+    assert "task failed" not in log, log[-4000:]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """One control plane for a file of tests that do not bend its agent for good."""
+    plane = make()
+    yield plane
+    end(plane)
+
+
+@pytest.fixture
+def plane():
+    """A control plane and an agent of its own."""
+    one = make()
+    yield one
+    end(one)
+
+
+@pytest.fixture
+def impatient():
+    """As `plane`, but create and resume answer within 200 ms."""
+    one = make("--capsule-answer-within", "200ms")
+    yield one
+    end(one)
