@@ -38,13 +38,14 @@ class Core {
   Core(async::Executor executor, const Config& config, db::Database& database)
       : background_(executor, "cp background"),
         operations_(executor, "cp operations"),
+        shutdown_(executor),
         keys_(database, background_),
         authenticator_(keys_),
         hosts_(executor, database, config.effective_agent_address(), agent_headers(config)),
         templates_(database, hosts_),
         capsules_(operations_, database, hosts_, templates_),
         reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config.reconcile_period),
-        services_{config, database, metrics_, authenticator_, templates_, capsules_},
+        services_{config, database, metrics_, authenticator_, templates_, capsules_, shutdown_},
         routes_(services_),
         middleware_(routes_.router(), metrics_),
         server_(executor, handler(), options()) {
@@ -77,6 +78,7 @@ class Core {
   }
 
   Task<> shut_down() {
+    shutdown_.begin();
     co_await server_.stop(limits::kShutdownGrace);
     // What is cut off here stays in a transient state in the database; the next start settles it with the
     // agent.
@@ -95,6 +97,7 @@ class Core {
 
   async::Scope background_, operations_;
   metrics::Registry metrics_;
+  Shutdown shutdown_;
   service::ApiKeys keys_;
   Authenticator authenticator_;
   HostAgents hosts_;

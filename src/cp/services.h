@@ -7,6 +7,7 @@
 #include "cp/config.h"
 #include "cp/service/capsule_service.h"
 #include "cp/service/templates.h"
+#include "cp/shutdown.h"
 
 namespace wrenn::cp {
 
@@ -17,6 +18,7 @@ struct Services {
   Authenticator& authenticator;
   service::Templates& templates;
   service::CapsuleService& capsules;
+  Shutdown& shutdown;
 };
 
 }  // namespace wrenn::cp

@@ -108,11 +108,6 @@ Task<> obey_client(Process& process) {
   }
 }
 
-Task<> discard_client(StreamSession& session) {
-  while (co_await receive(session)) {
-  }
-}
-
 Task<> run_exec(StreamSession& session) {
   const auto capsule = co_await open_capsule(session);
   const auto message = co_await receive_first(session);
@@ -158,7 +153,7 @@ Task<> run_connect(StreamSession& session, api::envd::ProcessSelector selector) 
   auto events = co_await from_agent(std::move(connecting));
   Process process{session, std::move(envd), std::move(events), std::move(selector), false, false, {}, {}};
   auto sending = send_events(process);
-  auto discarding = discard_client(session);
+  auto discarding = discard(session);
   co_await async::first_of(std::move(sending), std::move(discarding));
   session.services.capsules.note_activity(session.id);
 }

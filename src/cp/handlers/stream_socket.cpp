@@ -10,7 +10,7 @@
 
 namespace wrenn::cp::handlers {
 
-static constexpr unsigned kCloseNormal = 1000;
+static constexpr unsigned kCloseNormal = 1000, kCloseGoingAway = 1001;
 static constexpr auto kKeepAlive =
     std::chrono::seconds(30);  // pings after this silence; dead after twice as long
 
@@ -49,6 +49,19 @@ static Task<> run_body(StreamSession& session, std::function<Task<>(StreamSessio
   co_await session.socket.close(kCloseNormal, "");
 }
 
+static Task<> run_until_shutdown(StreamSession& session, std::function<Task<>(StreamSession&)> body) {
+  auto running = run_body(session, std::move(body));
+  auto stopping = session.services.shutdown.wait();
+  const int first = co_await async::first_of(std::move(running), std::move(stopping));
+  if (first == 0) co_return;
+  try {
+    co_await send_error(session, "the control plane is going away; connect again");
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+  }
+  co_await session.socket.close(kCloseGoingAway, "");
+}
+
 Task<> serve_stream(Services& services, Request& request, Reply& reply, bool fatal_errors,
                     std::function<Task<>(StreamSession&)> body) {
   const auto id = sandbox_id_of(request);
@@ -57,10 +70,10 @@ Task<> serve_stream(Services& services, Request& request, Reply& reply, bool fat
   options.message_bytes_max = limits::kClientMessageBytes;
   auto socket = co_await reply.accept_websocket(options);
   StreamSession session{socket, services, std::move(caller), id, false, fatal_errors};
-  auto running = run_body(session, std::move(body));
+  auto running = run_until_shutdown(session, std::move(body));
   auto alive = socket.keep_alive(kKeepAlive);
-  // keep_alive() returns when the connection ends, run_body() has closed it then: whichever is first, both
-  // are over.
+  // keep_alive() returns when the connection ends, run_until_shutdown() has closed it then: whichever is
+  // first, both are over.
   co_await async::both(std::move(running), std::move(alive));
 }
 
@@ -80,28 +93,40 @@ static bool is_known(std::string_view type) noexcept {
   return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-Task<std::optional<api::ClientMessage>> receive(StreamSession& session) {
+static Task<std::optional<api::ClientMessage>> receive(StreamSession& session, bool ignore_unknown) {
   for (;;) {
     const auto message = co_await receive_raw(session);
     if (!message) co_return std::nullopt;
     const auto value = json::parse(message->data);
-    if (!is_known(value.text_of("type"))) continue;  // "pong", and what later clients may say
+    if (!value.is_object())
+      throw_error(ErrorCode::invalid_argument, "a message is a JSON object with a type");
+    // "pong", and what later clients may say.
+    if (ignore_unknown && !is_known(value.text_of("type"))) continue;
     auto told = json::read<api::ClientMessage>(value);
     if (told.type == "auth" && std::exchange(session.auth_seen, true) == false && session.caller) continue;
     co_return told;
   }
 }
 
+Task<std::optional<api::ClientMessage>> receive(StreamSession& session) {
+  co_return co_await receive(session, true);
+}
+
 Task<std::optional<api::ClientMessage>> receive_first(StreamSession& session) {
-  auto receiving = receive(session);
+  auto receiving = receive(session, false);
   co_return co_await async::with_timeout(limits::kStartMessageTimeout, "first message", std::move(receiving));
+}
+
+Task<> discard(StreamSession& session) {
+  while (co_await receive_raw(session)) {
+  }
 }
 
 static Task<> authenticate(StreamSession& session) {
   static constexpr std::string_view kFailed = "authentication failed";
   std::optional<api::ClientMessage> message;
   try {
-    auto receiving = receive(session);
+    auto receiving = receive(session, false);
     message = co_await async::with_timeout(limits::kAuthMessageTimeout, "auth message", std::move(receiving));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;

@@ -31,12 +31,13 @@ Task<> serve_stream(Services& services, Request& request, Reply& reply, bool fat
 // "authentication failed", Error(not_found), PublicError invalid_state.
 Task<service::CapsuleService::Running> open_capsule(StreamSession& session);
 
-// The next message with a known type, `auth` apart; absent when the client is gone (also when its connection
-// broke) or the message is none of ours (then `ignored` counts). Throws Error(invalid_argument) for a
-// malformed one.
+// The next message with a type that we know; others are skipped. Absent when the client is gone, properly or
+// not. Throws Error(invalid_argument) for a malformed one.
 Task<std::optional<api::ClientMessage>> receive(StreamSession& session);
-// As receive(), within limits::kStartMessageTimeout.
+// The first message, of whatever type, within limits::kStartMessageTimeout.
 Task<std::optional<api::ClientMessage>> receive_first(StreamSession& session);
+// Whatever comes is dropped; returns when the client is gone.
+Task<> discard(StreamSession& session);
 
 // {"type":"start","pid":7} and the like, sent whole.
 Task<> send_pid(StreamSession& session, std::string_view type, std::uint32_t pid, std::string_view tag);

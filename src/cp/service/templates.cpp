@@ -22,23 +22,25 @@ const store::Template* choose_template(const std::vector<store::Template>& usabl
   return lowest;
 }
 
+Task<std::vector<store::Template>> Templates::read(model::TeamId team) {
+  auto query = [&team](db::Connection& connection) { return store::usable_templates(connection, team); };
+  co_return co_await database_.read(query);
+}
+
 Task<std::vector<store::Template>> Templates::usable(model::TeamId team) {
-  auto read = [&team](db::Connection& connection) { return store::usable_templates(connection, team); };
-  co_return co_await database_.read(read);
+  auto templates = co_await read(team);
+  if (!templates.empty()) co_return templates;
+  co_await try_sync();
+  co_return co_await read(team);
 }
 
 Task<store::Template> Templates::resolve(model::TeamId team, std::string name) {
-  auto templates = co_await usable(team);
+  auto templates = co_await read(team);
   if (const auto* chosen = choose_template(templates, name)) co_return *chosen;
 
   // Perhaps it was built a moment ago.
-  std::exception_ptr failure;
-  try {
-    co_await sync_once_in_a_while();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  templates = co_await usable(team);
+  const auto failure = co_await try_sync();
+  templates = co_await read(team);
   if (const auto* chosen = choose_template(templates, name)) co_return *chosen;
   if (templates.empty()) {
     if (failure) throw_create_failure(failure);
@@ -50,16 +52,23 @@ Task<store::Template> Templates::resolve(model::TeamId team, std::string name) {
               name.empty() ? kDefaultTemplate : std::string_view(name));
 }
 
-Task<> Templates::sync_once_in_a_while() {
+Task<std::exception_ptr> Templates::try_sync() {
   const auto at = SteadyClock::now();
-  if (last_sync_ != SteadyTime{} && at - last_sync_ < limits::kTemplateSyncFloor) co_return;
-  co_await sync();
+  if (last_sync_ != SteadyTime{} && at - last_sync_ < limits::kTemplateSyncFloor) co_return nullptr;
+  std::exception_ptr failure;
+  try {
+    co_await sync();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
+  co_return failure;
 }
 
 Task<> Templates::sync() {
   auto& local = hosts_.local();
+  const auto asked = SteadyClock::now();
   const auto facts = co_await local.agent.host_info();
-  last_sync_ = SteadyClock::now();
   const auto at = now();
 
   std::vector<store::HostedTemplate> templates;
@@ -105,6 +114,7 @@ Task<> Templates::sync() {
     store::replace_host_templates(connection, row.id, templates);
   };
   co_await database_.write(write);
+  last_sync_ = asked;  // not before: who skips his own sync relies on what this one wrote
 }
 
 }  // namespace wrenn::cp::service

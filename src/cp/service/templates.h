@@ -29,6 +29,7 @@ class Templates {
   // Throws Error(not_found) that says what to do, PublicError no_hosts_available when nothing is known of any
   // template because no agent answers.
   Task<store::Template> resolve(model::TeamId team, std::string name);
+  // What the team may use. Asks the agent first when nothing is known yet.
   Task<std::vector<store::Template>> usable(model::TeamId team);
 
   // Asks the agent for its facts and templates and writes them down. Throws the agent's or the database's
@@ -36,7 +37,9 @@ class Templates {
   Task<> sync();
 
  private:
-  Task<> sync_once_in_a_while();
+  Task<std::vector<store::Template>> read(model::TeamId team);
+  // Absent, or why the agent could not be asked.
+  Task<std::exception_ptr> try_sync();
 
   db::Database& database_;
   HostAgents& hosts_;

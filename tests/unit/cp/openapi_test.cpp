@@ -46,7 +46,8 @@ RouteSet served() {
   HostAgents hosts(executor, *database, "unix:/nowhere.sock", {});
   service::Templates templates(*database, hosts);
   service::CapsuleService capsules(scope, *database, hosts, templates);
-  Services services{config, *database, registry, authenticator, templates, capsules};
+  Shutdown shutdown(executor);
+  Services services{config, *database, registry, authenticator, templates, capsules, shutdown};
   const Routes routes(services);
   RouteSet all;
   for (const auto& route : routes.router().routes()) all.insert(route);
