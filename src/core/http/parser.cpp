@@ -102,6 +102,11 @@ bool FieldReader::read_field(std::string_view line, Headers& headers) {
   const auto value = trim_blanks(line.substr(colon + 1));
   if (!is_field_value(value))
     return refuse(400, "the value of a header field has a control character"), false;
+  // Legal, but not every reader trims tabs, and the ends of bodies must be the same for all of them.
+  const bool frames = (name.size() == 14 && equals_ignoring_case(name, "content-length")) ||
+                      (name.size() == 17 && equals_ignoring_case(name, "transfer-encoding"));
+  if (frames && line.find('\t', colon) != line.npos)
+    return refuse(400, "a tab stands in Content-Length or Transfer-Encoding"), false;
   if (++fields_ > limits_.header_count) return refuse(431, "there are too many header fields"), false;
 
   switch (name.size()) {
@@ -116,13 +121,13 @@ bool FieldReader::read_field(std::string_view line, Headers& headers) {
         (equals_ignoring_case(value, "100-continue") ? expects_continue_ : expects_other_) = true;
       break;
     case 14:
-      if (equals_ignoring_case(name, "content-length")) {
+      if (frames) {
         if (++lengths_ > 1) return refuse(400, "Content-Length is given more than once"), false;
         if (!read_length(value, length_)) return refuse(400, "Content-Length is not a number"), false;
       }
       break;
     case 17:
-      if (equals_ignoring_case(name, "transfer-encoding")) {
+      if (frames) {
         if (++codings_ > 1) return refuse(400, "Transfer-Encoding is given more than once"), false;
         chunked_ = equals_ignoring_case(value, "chunked");
       }

@@ -237,6 +237,8 @@ const Bad kBad[] = {
     {"hexadecimal length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x3\r\n\r\n"},
     {"length with a unit", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3k\r\n\r\n"},
     {"length with a blank inside", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 2\r\n\r\n"},
+    {"tab behind a length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\t\r\n\r\n"},
+    {"tab before a coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\n\r\n"},
     {"empty length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n"},
     {"length of 2^63", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n"},
     {"length of 2^64", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n"},
