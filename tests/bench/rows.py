@@ -4,7 +4,7 @@ import sqlite3
 import sys
 import time
 
-HOST = "host-bench"
+HOST = "host-" + "0" * 24 + "1"
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
                 " disk_size_mb, timeout_sec, host_ip, metadata, created_at, started_at, last_active_at, last_updated)"
                 " VALUES (?, ?, ?, 'minimal-debian', ?, ?, 'paused', 1, 512, 5120, 300, '10.11.0.1',"
                 """ '{"agent_version":"0.1.0","envd_version":"0.6.13","kernel_version":"6.1.0"}', ?, ?, ?, ?)""",
-                (f"cl-{number:025d}", team, HOST, "0" * 24 + "4", "0" * 25, now + number, now, now, now))
+                (f"cl-{number:025d}", team, HOST, "0" * 24 + "4", "team-" + "0" * 25, now + number, now, now, now))
     database.close()
 
 

@@ -21,7 +21,7 @@ def wait_for(condition, seconds, what):
 def test_create_get_list_destroy(platform):
     with platform.create(template="minimal", vcpus=1, memory_mb=256) as capsule:
         seen = capsule.call("GET").json()
-        assert seen["status"] == "running" and seen["memory_mb"] == 256 and seen["template"] == "minimal-debian"
+        assert seen["status"] == "running" and seen["memory_mb"] == 256 and seen["template"] == "minimal"
         assert seen["metadata"]["envd_version"] and seen["metadata"]["kernel_version"]
         assert [c["id"] for c in platform.request("GET", "/v1/capsules").json()] == [capsule.id]
         assert [c["id"] for c in platform.request("GET", "/api/v1/capsules").json()] == [capsule.id]

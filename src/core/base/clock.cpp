@@ -1,9 +1,5 @@
 #include "core/base/clock.h"
 
-#include <fmt/format.h>
-
-#include <ctime>
-
 namespace wrenn {
 
 UnixTime now() noexcept {
@@ -11,12 +7,27 @@ UnixTime now() noexcept {
   return {std::chrono::duration_cast<std::chrono::microseconds>(since_epoch).count()};
 }
 
+// Two digits a step, and the calendar by arithmetic: gmtime_r takes a lock, and a list of capsules has four times a row.
 std::string to_rfc3339(UnixTime time) {
-  const std::time_t seconds = time.us >= 0 ? time.us / 1'000'000 : (time.us - 999'999) / 1'000'000;
-  std::tm fields{};
-  gmtime_r(&seconds, &fields);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", fields.tm_year + 1900, fields.tm_mon + 1,
-                     fields.tm_mday, fields.tm_hour, fields.tm_min, fields.tm_sec);
+  using namespace std::chrono;
+  const auto since_epoch = floor<seconds>(microseconds(time.us));
+  const auto midnight = floor<days>(since_epoch);
+  const year_month_day date{sys_days{midnight}};
+  const auto second_of_day = static_cast<unsigned>((since_epoch - midnight).count());
+  std::string text = "0000-00-00T00:00:00Z";
+  const auto put = [&text](std::size_t at, unsigned value) {
+    text[at] = static_cast<char>('0' + value / 10);
+    text[at + 1] = static_cast<char>('0' + value % 10);
+  };
+  const auto year = static_cast<unsigned>(static_cast<int>(date.year()));
+  put(0, year / 100 % 100);
+  put(2, year % 100);
+  put(5, static_cast<unsigned>(date.month()));
+  put(8, static_cast<unsigned>(date.day()));
+  put(11, second_of_day / 3600);
+  put(14, second_of_day / 60 % 60);
+  put(17, second_of_day % 60);
+  return text;
 }
 
 // Reads exactly `digits` decimal digits at `at`; -1 if they are not all digits.

@@ -39,6 +39,9 @@ inline constexpr std::size_t kPumpBufferBytes = 32 * 1024;  // of each direction
 inline constexpr auto kPumpHalfOpenTimeout = 120s;          // one direction has ended and the other does not move
 inline constexpr unsigned kStreamWritesPerTurn = 16;        // writes without a wait before others get a turn
 inline constexpr auto kPeerClosedPoll = 500ms;              // while unread bytes hide the end of the connection
+inline constexpr std::chrono::seconds kTcpKeepIdle{60};      // silence before a probe asks whether the peer lives
+inline constexpr std::chrono::seconds kTcpKeepInterval{15};
+inline constexpr int kTcpKeepProbes = 4;
 inline constexpr auto kAcceptRetry = 100ms;                 // descriptors have run out
 inline constexpr auto kUnixConnectRetry = 5ms;              // the listener's queue is full
 
