@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "core/async/timeout.h"
 #include "core/base/limits.h"
 #include "core/base/text.h"
-#include "core/http/field_value.h"
 #include "core/json/reader.h"
 #include "core/json/writer.h"
 
@@ -18,7 +16,6 @@ constexpr std::size_t kHeadBytes = 5;  // flags and length of an envelope
 constexpr unsigned char kFlagCompressed = 0x01;
 constexpr unsigned char kFlagEnd = 0x02;
 constexpr std::size_t kBufferBytes = 16 * 1024;
-constexpr std::size_t kErrorBodyBytes = 64 * 1024;    // of an answer that is an error
 constexpr std::size_t kErrorMessageBytes = 4 * 1024;  // of a peer's message that we repeat
 
 struct Row {
@@ -74,24 +71,6 @@ std::optional<json::Value> try_parse(std::string_view text) {
   } catch (const Error&) {
     return std::nullopt;
   }
-}
-
-bool has_type(const Headers& headers, std::string_view expected) {
-  const auto field = headers.get("Content-Type");
-  const auto type = field ? parse_field_value(*field) : std::nullopt;
-  return type && type->value == expected;
-}
-
-Error wrong_type(std::string_view what, const Headers& headers, std::string_view expected) {
-  const auto type = headers.get("Content-Type").value_or("none");
-  return Error(ErrorCode::internal, fmt::format("{}: the answer has the content type {}, not {}", what,
-                                                presentable(type), expected));
-}
-
-Headers call_headers(Headers headers, std::string_view type) {
-  headers.set("Content-Type", type);
-  headers.set("Connect-Protocol-Version", "1");
-  return headers;
 }
 
 }  // namespace
@@ -165,7 +144,17 @@ Error connect_error_of(std::string_view what, int http_status, std::string_view 
   return Error(code, std::move(message));
 }
 
-// ---- envelopes
+std::optional<Error> connect_end_error(std::string_view end_message) {
+  const auto value = try_parse(end_message);
+  if (!value || !value->is_object())
+    return Error(ErrorCode::internal, "Connect stream: the end message is not a JSON object");
+  const auto* error = value->find("error");
+  if (error == nullptr || error->is_null()) return std::nullopt;
+  const auto code = connect_code(error->text_of("code"));
+  auto message = presentable(error->text_of("message"));
+  if (message.empty()) message = fmt::format("the call failed with {}", to_string(code));
+  return Error(code, std::move(message));
+}
 
 EnvelopeReader::EnvelopeReader(Body& body, std::size_t frame_bytes_max)
     : body_(body),
@@ -208,8 +197,6 @@ Task<std::optional<EnvelopeReader::Envelope>> EnvelopeReader::next() {
   co_return envelope;
 }
 
-// ---- server
-
 Task<ConnectStream> ConnectStream::begin(Reply& reply) {
   Headers fields;
   fields.set("Content-Type", kConnectStreamJson);
@@ -232,94 +219,6 @@ Task<> ConnectStream::fail(ErrorCode code, std::string_view message) {
   const auto envelope = connect_envelope("{\"error\":" + connect_error_json(code, message) + "}", kFlagEnd);
   co_await writer_->write(envelope);
   co_await writer_->finish();
-}
-
-// ---- client
-
-namespace {
-
-// Throws the error that an end-of-stream message carries, if it does.
-void check_end(std::string_view text) {
-  const auto value = try_parse(text);
-  if (!value || !value->is_object())
-    throw Error(ErrorCode::internal, "Connect stream: the end message is not a JSON object");
-  const auto* error = value->find("error");
-  if (error == nullptr || error->is_null()) return;
-  auto message = presentable(error->text_of("message"));
-  const auto code = connect_code(error->text_of("code"));
-  if (message.empty()) message = fmt::format("the call failed with {}", to_string(code));
-  throw Error(code, std::move(message));
-}
-
-Task<> read_to_end(Body& body) {
-  char byte;
-  const std::span<char> buffer(&byte, 1);
-  co_await body.read_some(buffer);  // anything but the end costs the connection, see Exchange
-}
-
-}  // namespace
-
-ConnectCall::ConnectCall(std::unique_ptr<Exchange> exchange)
-    : exchange_(std::move(exchange)), reader_(std::make_unique<EnvelopeReader>(exchange_->body())) {}
-
-Task<ConnectCall> ConnectCall::start(Client& client, std::string target, Headers headers, std::string json,
-                                     std::chrono::steady_clock::duration timeout) {
-  const auto envelope = connect_envelope(json);
-  headers = call_headers(std::move(headers), kConnectStreamJson);
-  headers.set("Content-Length", fmt::format("{}", envelope.size()));
-  auto exchange = co_await client.begin("POST", target, std::move(headers), Client::BodyKind::sized);
-  co_await exchange->write(envelope);
-  co_await exchange->finish_body();
-  co_await exchange->read_head(timeout);
-  if (exchange->status() != 200) {
-    const auto body = co_await exchange->body().read_all(kErrorBodyBytes);
-    throw connect_error_of(target, exchange->status(), body);
-  }
-  if (!has_type(exchange->headers(), kConnectStreamJson))
-    throw wrong_type(target, exchange->headers(), kConnectStreamJson);
-  exchange->set_stall_limit(std::chrono::seconds(0));
-  co_return ConnectCall(std::move(exchange));
-}
-
-Task<ConnectCall> ConnectCall::begin(Client& client, std::string target, Headers headers, std::string json,
-                                     std::chrono::steady_clock::duration timeout) {
-  const auto what = target;
-  auto starting = start(client, std::move(target), std::move(headers), std::move(json), timeout);
-  co_return co_await async::with_timeout<ConnectCall>(timeout, what, std::move(starting));
-}
-
-Task<std::optional<std::string>> ConnectCall::next() {
-  if (ended_) co_return std::nullopt;
-  auto envelope = co_await reader_->next();
-  if (!envelope) throw Error(ErrorCode::unavailable, "Connect stream: it broke off without an end message");
-  if (!envelope->end) co_return std::move(envelope->message);
-  ended_ = true;
-  try {
-    // Behind the end only the end of the HTTP body may come; then the connection can be used again. It must
-    // not be waited for long: a peer may keep it back.
-    auto reading = read_to_end(exchange_->body());
-    co_await async::with_timeout(limits::kConnectEndTimeout, "end of a Connect stream", std::move(reading));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
-  }
-  check_end(envelope->message);
-  co_return std::nullopt;
-}
-
-Task<std::string> connect_unary(Client& client, std::string target, Headers headers, std::string json,
-                                std::chrono::steady_clock::duration timeout,
-                                std::uint64_t response_bytes_max) {
-  ClientRequest request;
-  request.method = "POST";
-  request.target = target;
-  request.headers = call_headers(std::move(headers), kConnectJson);
-  request.body = std::move(json);
-  request.timeout = timeout;
-  request.response_bytes_max = response_bytes_max;
-  auto response = co_await client.send(std::move(request));
-  if (response.status != 200) throw connect_error_of(target, response.status, response.body);
-  if (!has_type(response.headers, kConnectJson)) throw wrong_type(target, response.headers, kConnectJson);
-  co_return std::move(response.body);
 }
 
 }  // namespace wrenn::http

@@ -29,6 +29,9 @@ Response connect_error(ErrorCode code, std::string_view message);
 // The error of an answer with a status other than 200; `what` names the call. `body` may be anything.
 Error connect_error_of(std::string_view what, int http_status, std::string_view body);
 
+// The error that an end-of-stream message carries; absent after a proper end.
+std::optional<Error> connect_end_error(std::string_view end_message);
+
 // Reads envelopes out of a body: requests of streaming calls on the server, answers on the client.
 class EnvelopeReader {
  public:

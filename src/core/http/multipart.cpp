@@ -268,7 +268,7 @@ Task<std::size_t> Multipart::read_some(std::span<char> buffer) {
   if (state_ != State::part || buffer.empty()) co_return 0;
   const auto piece = co_await content();
   const auto count = std::min(piece.size(), buffer.size());
-  std::memcpy(buffer.data(), piece.data(), count);
+  std::copy_n(piece.data(), count, buffer.data());
   at_ += count;
   co_return count;
 }
