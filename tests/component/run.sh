@@ -1,3 +1,45 @@
 #!/bin/bash
-# Component tests: whole parts against real sockets and files, with fakes of what would need a kernel or a network.
-exec "$(dirname "$0")/../catch_programs.sh" component
+# Component tests: whole parts against real sockets and files, with fakes of what would need a kernel or a network. First the
+# Catch2 programs, then pytest in each folder that has test_*.py.
+set -uo pipefail
+cd "$(dirname "$0")/../.." || exit 1
+
+readonly kFolderTimeout=600  # seconds
+passed=0 failed=0 skipped=0
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+# Adds the counts that stand in the last line of $output; $1 names the part, $2 is its exit code.
+add_counts() {
+    local bad=1
+    if [[ $(tail -n 1 "$output") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+        passed=$((passed + BASH_REMATCH[1])) skipped=$((skipped + BASH_REMATCH[3]))
+        bad=${BASH_REMATCH[2]}
+        if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+    fi
+    if [ "$bad" -gt 0 ]; then echo "$1: $bad failed (exit code $2)"; fi
+    failed=$((failed + bad))
+}
+
+# "3 failed, 10 passed, 1 skipped, 2 errors in 1.2s" of pytest → our counts, as one more line of $output.
+pytest_counts() {
+    local line
+    line=$(grep -E '[0-9]+ (passed|failed|skipped|error|errors)\b.* in ' "$output" | tail -n 1)
+    count() { grep -oE "[0-9]+ $1\b" <<<"$line" | head -n 1 | grep -oE '^[0-9]+' || echo 0; }
+    echo "$(count passed) passed, $(($(count failed) + $(count 'errors?'))) failed, $(count skipped) skipped"
+}
+
+tests/catch_programs.sh component 2>&1 | tee "$output"
+add_counts programs "${PIPESTATUS[0]}"
+
+for folder in tests/component/*/; do
+    compgen -G "${folder}test_*.py" >/dev/null || continue
+    echo "-- $folder"
+    timeout "$kFolderTimeout" /usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs "$folder" 2>&1 | tee "$output"
+    status=${PIPESTATUS[0]}
+    pytest_counts >>"$output"
+    add_counts "$folder" "$status"
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
