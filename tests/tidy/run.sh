@@ -1,3 +1,3 @@
 #!/bin/sh
 # The rules of the source tree (rules.py), checked without building anything.
-exec python3 -B "$(dirname "$0")/tidy.py"
+exec /usr/bin/python3 -B "$(dirname "$0")/tidy.py"
