@@ -28,7 +28,9 @@ CREATE TABLE sandboxes (
   last_updated     BIGINT NOT NULL
 );
 
--- The list of a team shows what is neither stopped nor failed, newest first.
-CREATE INDEX idx_sandboxes_team ON sandboxes (team_id, created_at) WHERE status NOT IN ('stopped', 'error');
+-- The list of a team shows what is neither stopped nor failed, newest first. The index alone says which rows those are and
+-- whether they have changed since they were last rendered.
+CREATE INDEX idx_sandboxes_team ON sandboxes (team_id, created_at, id, revision, last_updated, status)
+  WHERE status NOT IN ('stopped', 'error');
 -- What the reconciler compares with a host.
 CREATE INDEX idx_sandboxes_host ON sandboxes (host_id) WHERE status NOT IN ('stopped', 'error');

@@ -30,6 +30,9 @@ inline constexpr std::uint64_t kUploadSpoolBytes = 4 * 1024 * 1024;  // a file p
 inline constexpr std::size_t kGuestPathBytes = 4096;                 // PATH_MAX of the guest
 inline constexpr std::size_t kCopyBufferBytes = 64 * 1024;
 
+// Capsules whose JSON is kept for lists; about 400 bytes each.
+inline constexpr std::size_t kCapsuleTexts = 20'000;
+
 // Exec.
 inline constexpr std::chrono::seconds kExecTimeout = 30s;  // of a foreground command without timeout_sec
 inline constexpr std::chrono::seconds kExecTimeoutMax = 86'400s;

@@ -24,21 +24,7 @@ Task<> Capsules::create(Request& request, Reply& reply) {
 }
 
 Task<> Capsules::list(Request& request, Reply& reply) {
-  const auto team = caller_of(request).team;
-  // Rendered where it is read: rows never leave the database's thread.
-  auto render = [&team](db::Connection& connection) {
-    std::string text;
-    json::Writer writer(text);
-    api::Capsule view;
-    writer.begin_array();
-    store::each_listed_sandbox(connection, team, [&](const store::Sandbox& row) {
-      fill(view, row);
-      json::write(writer, view);
-    });
-    writer.end_array();
-    return text;
-  };
-  auto text = co_await services_.database.read(render);
+  auto text = co_await texts_.list(caller_of(request).team);
   auto response = http::json_response(200, std::move(text));
   co_await reply.send(std::move(response));
 }

@@ -1,6 +1,7 @@
 // /v1/capsules: create, list, get, destroy, pause, resume, ping (spec/rest-api.md §5).
 #pragma once
 
+#include "cp/handlers/capsule_texts.h"
 #include "cp/request.h"
 #include "cp/services.h"
 
@@ -8,7 +9,7 @@ namespace wrenn::cp::handlers {
 
 class Capsules {
  public:
-  explicit Capsules(Services& services) : services_(services) {}
+  explicit Capsules(Services& services) : services_(services), texts_(services.database) {}
 
   Task<> create(Request& request, Reply& reply);
   Task<> list(Request& request, Reply& reply);
@@ -23,6 +24,7 @@ class Capsules {
   std::chrono::milliseconds patience(const Request& request, Reply& reply) const;
 
   Services& services_;
+  CapsuleTexts texts_;
 };
 
 }  // namespace wrenn::cp::handlers

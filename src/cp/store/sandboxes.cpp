@@ -96,17 +96,17 @@ std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::Tea
   return query_one(connection, kFind, {id.text(), team.text()});
 }
 
-void each_listed_sandbox(db::Connection& connection, const model::TeamId& team,
-                         const std::function<void(const Sandbox&)>& each) {
-  static const std::string kList = fmt::format(
-      "SELECT {} FROM sandboxes WHERE team_id = $1 AND status NOT IN ('stopped', 'error') "
+std::vector<ListedSandbox> listed_sandboxes(db::Connection& connection, const model::TeamId& team) {
+  std::vector<ListedSandbox> listed;
+  connection.query(
+      "SELECT id, revision, last_updated FROM sandboxes WHERE team_id = $1 AND status NOT IN ('stopped', "
+      "'error') "
       "ORDER BY created_at DESC, id DESC",
-      kColumns);
-  Sandbox sandbox;
-  connection.query(kList, {team.text()}, [&](const db::Row& row) {
-    read_into(sandbox, row);
-    each(sandbox);
-  });
+      {team.text()}, [&](const db::Row& row) {
+        listed.push_back(
+            {stored_id<model::SandboxId>(row.text(0)), {row.integer(1), UnixTime{row.integer(2)}}});
+      });
+  return listed;
 }
 
 std::vector<Sandbox> live_sandboxes(db::Connection& connection, const model::HostId& host) {

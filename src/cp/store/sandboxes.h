@@ -55,9 +55,18 @@ std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::San
 std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::TeamId& team,
                                     const model::SandboxId& id);
 
-// What GET /v1/capsules shows: neither stopped nor failed, newest first. The row given to `each` is reused.
-void each_listed_sandbox(db::Connection& connection, const model::TeamId& team,
-                         const std::function<void(const Sandbox&)>& each);
+// What GET /v1/capsules shows: neither stopped nor failed, newest first. A row whose version is the same as
+// before is the same as before.
+struct RowVersion {
+  std::int64_t revision = 0;
+  UnixTime last_updated;
+  bool operator==(const RowVersion&) const = default;
+};
+struct ListedSandbox {
+  model::SandboxId id;
+  RowVersion version;
+};
+std::vector<ListedSandbox> listed_sandboxes(db::Connection& connection, const model::TeamId& team);
 // Every row of a host that is neither stopped nor failed.
 std::vector<Sandbox> live_sandboxes(db::Connection& connection, const model::HostId& host);
 

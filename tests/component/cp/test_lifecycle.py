@@ -73,6 +73,26 @@ def test_the_whole_way(plane):
     assert plane.agent.sandboxes == {}
 
 
+def test_the_list_is_never_stale(plane):
+    ids = [plane.create() for _ in range(3)]
+
+    def check():
+        listed = plane.get("/v1/capsules").json
+        assert listed == [plane.get(f"/v1/capsules/{one['id']}").json for one in listed]
+        return [one["id"] for one in listed]
+    assert check() == ids[::-1]
+    for work in (lambda: plane.post(f"/v1/capsules/{ids[1]}/pause"), lambda: plane.post(f"/v1/capsules/{ids[1]}/resume"),
+                 lambda: plane.post(f"/v1/capsules/{ids[0]}/ping")):
+        assert work().status in (200, 204)
+        assert check() == ids[::-1]
+    plane.delete(f"/v1/capsules/{ids[1]}")
+    assert check() == [ids[2], ids[0]]
+    # Also what another process wrote.
+    with plane.database() as database:
+        database.execute("UPDATE sandboxes SET host_ip = '1.2.3.4', last_updated = last_updated + 1 WHERE id = ?", (ids[0],))
+    assert plane.get("/v1/capsules").json[1]["host_ip"] == "1.2.3.4"
+
+
 def test_an_empty_body_means_the_defaults(plane):
     for body in (None, "", "{}", " \n"):
         answer = plane.post("/v1/capsules", body)

@@ -154,10 +154,8 @@ TEST_CASE("the list: one team's, live, newest first") {
   world.insert(error, 40);
   std::vector<model::SandboxId> listed;
   world.write([&](Connection& c) {
-    store::each_listed_sandbox(c, world.team, [&](const store::Sandbox& row) { listed.push_back(row.id); });
-    int others = 0;
-    store::each_listed_sandbox(c, model::TeamId::random(), [&](const store::Sandbox&) { ++others; });
-    CHECK(others == 0);
+    for (const auto& one : store::listed_sandboxes(c, world.team)) listed.push_back(one.id);
+    CHECK(store::listed_sandboxes(c, model::TeamId::random()).empty());
     CHECK(store::live_sandboxes(c, world.host.id).size() == 2);
     CHECK(store::live_sandboxes(c, model::HostId::random()).empty());
     const auto counts = store::count_sandboxes(c);
