@@ -58,6 +58,7 @@ std::uint64_t length_of(const Headers& headers) {
 void Client::Impl::put(std::unique_ptr<ClientConnection> connection) noexcept {
   if (gone || options.idle_connections_max == 0) return;
   connection->reused = true;
+  connection->reader.shrink();
   connection->stream.set_stall_limit(std::chrono::seconds(0));
   connection->stream.set_deadline(options.idle_timeout);
   try {

@@ -43,6 +43,12 @@ Task<std::size_t> ConnectionReader::read_some(std::span<char> into) {
   co_return count;
 }
 
+void ConnectionReader::shrink() noexcept {
+  if (capacity_ <= limits::kHttpReadBufferBytes || begin_ != end_) return;
+  bytes_.reset();
+  capacity_ = begin_ = end_ = 0;
+}
+
 std::string ConnectionReader::take_buffered() {
   std::string bytes(buffered());
   consume(bytes.size());

@@ -24,6 +24,9 @@ class ConnectionReader {
   Task<bool> fill();
   // Buffered bytes first, then straight from the stream.
   Task<std::size_t> read_some(std::span<char> into);
+  // Gives the memory of a large head back when nothing is buffered; for connections that may now be idle for
+  // long.
+  void shrink() noexcept;
   // Everything buffered, for whoever takes the stream over.
   std::string take_buffered();
 

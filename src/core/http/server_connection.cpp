@@ -97,6 +97,7 @@ Task<ServerConnection::Head> ServerConnection::read_head(Request& request) {
         if (!begun) stream.set_deadline(context_.options.head_timeout);
         begun = true;
       } else {
+        exchange_.reader.shrink();
         stream.set_deadline(context_.options.idle_timeout);
       }
       waiting_ = bytes.empty();

@@ -1,7 +1,6 @@
 // Opening a connection: addresses to endpoints, endpoints to a stream.
 
 #include <netdb.h>
-#include <netinet/tcp.h>
 
 #include <cstring>
 #include <thread>
@@ -11,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/net/stream.h"
+#include "core/net/tcp_options.h"
 
 namespace wrenn::net {
 
@@ -106,11 +106,7 @@ Task<std::optional<Stream>> try_endpoint(Endpoint endpoint, bool is_unix, asio::
       continue;
     }
     if (error) co_return std::nullopt;
-    if (!is_unix) {
-      asio::error_code ignored;
-      socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-      socket.set_option(asio::socket_base::keep_alive(true), ignored);
-    }
+    if (!is_unix) set_tcp_options(socket.native_handle());
     co_return Stream(std::move(socket));
   }
 }

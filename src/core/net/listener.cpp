@@ -1,7 +1,5 @@
 #include "core/net/listener.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -9,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/log/log.h"
+#include "core/net/tcp_options.h"
 
 namespace wrenn::net {
 
@@ -126,10 +125,7 @@ Listener::Listener(async::Executor executor, Address address, unsigned unix_mode
     }
   } else {
     bind_tcp(acceptor, address_);
-    // Linux hands these down to accepted sockets, which saves two system calls for each connection.
-    asio::error_code ignored;
-    acceptor.set_option(asio::ip::tcp::no_delay(true), ignored);
-    acceptor.set_option(asio::socket_base::keep_alive(true), ignored);
+    set_tcp_options(acceptor.native_handle());
     address_ = Address::tcp(address_.host(), bound_port(acceptor));
   }
   asio::error_code error;

@@ -1,7 +1,6 @@
 #include "core/net/stream.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -31,9 +30,9 @@ struct Stream::Impl final : StallWatch::Entry {
   StallWatch& watch;
   Tick reading_since = 0;  // 0: no such operation is pending
   Tick writing_since = 0;
-  Tick stall_limit = 0;  // 0: none
-  Tick deadline = 0;     // 0: none
-  bool deadline_hit = false;
+  Tick stall_limit = 0;       // 0: none
+  Tick deadline = 0;          // 0: none
+  bool deadline_hit = false;  // until the deadline is set anew: why waits were cancelled
   Fate fate = Fate::open;
   unsigned writes_at_once = 0;  // since the loop last had a turn
 
@@ -72,10 +71,7 @@ struct Stream::Impl final : StallWatch::Entry {
   [[noreturn]] void fail(const asio::error_code& error, std::string_view what) {
     if (error == asio::error::operation_aborted || fate != Fate::open) {
       require_open(what);
-      if (deadline_hit) {
-        deadline_hit = false;
-        throw_error(ErrorCode::deadline_exceeded, "{}: took too long", what);
-      }
+      if (deadline_hit) throw_error(ErrorCode::deadline_exceeded, "{}: took too long", what);
     }
     async::throw_asio(error, what);
   }
