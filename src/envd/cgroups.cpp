@@ -51,6 +51,11 @@ Cgroups::Cgroups(const std::string& root) {
   }
 }
 
+Cgroups::Leaf::~Leaf() {
+  const std::string path = release();
+  if (!path.empty()) ::rmdir(path.c_str());
+}
+
 void Cgroups::Leaf::kill() noexcept {
   if (!group_) return;
   try {

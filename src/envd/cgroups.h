@@ -12,6 +12,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "linux/cgroup.h"
 
@@ -24,16 +25,15 @@ class Cgroups {
   // `root`: directory of a cgroup v2 below which to create; empty for none. Problems are logged, not thrown.
   explicit Cgroups(const std::string& root);
 
-  // The group of one process. Destruction closes the descriptor and leaves everything in place.
+  // The group of one process. Destruction removes it if it is empty, and else leaves it in place.
   class Leaf {
    public:
     Leaf() = default;
     explicit Leaf(sys::CgroupDir group) : group_(std::move(group)) {}
-    ~Leaf() { release(); }
+    ~Leaf();
     Leaf(Leaf&&) noexcept = default;
     Leaf& operator=(Leaf&& other) noexcept {
-      release();
-      group_ = std::move(other.group_);
+      std::swap(group_, other.group_);
       return *this;
     }
 

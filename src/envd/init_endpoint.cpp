@@ -81,16 +81,17 @@ Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
     throw_error(ErrorCode::unauthenticated, "access token validation failed: /init needs the current token");
   const auto time = check(message);
 
-  if (in_guest_) {
-    auto work = [&message, time] { change_machine(message, time); };
-    co_await async::offload(threads_, std::move(work));
-  }
   for (const auto& [name, value] : message.env_vars) defaults_.env[name] = value;
   set_id(defaults_, "SANDBOX_ID", message.sandbox_id);
   set_id(defaults_, "TEMPLATE_ID", message.template_id);
   if (message.default_user && !message.default_user->empty()) defaults_.user = *message.default_user;
   if (message.default_workdir) defaults_.workdir = *message.default_workdir;
   if (message.access_token) token_.set(Secret(*message.access_token));
+  // Only now may others run: between the check of the token and its change nobody can slip in.
+  if (in_guest_) {
+    auto work = [&message, time] { change_machine(message, time); };
+    co_await async::offload(threads_, std::move(work));
+  }
 
   http::Response response;
   response.status = 204;

@@ -36,6 +36,8 @@ inline constexpr auto kKeepaliveDefault = 90s;
 inline constexpr auto kKeepaliveMin = 1s;
 inline constexpr auto kKeepaliveMax = 600s;
 inline constexpr auto kLifetimeMax = std::chrono::hours(24 * 365);  // a longer Connect-Timeout-Ms is no limit
+inline constexpr auto kKillNowWait =
+    200ms;                             // the loop stands still for a child that could not be looked after
 inline constexpr auto kKillWait = 5s;  // from SIGKILL at shutdown until we stop waiting for the end
 
 // Files.
@@ -51,13 +53,16 @@ inline constexpr auto kDrainTime = 10s;   // sender gets to read why
 inline constexpr auto kCopyTime = 10min;  // a move from one file system to another
 
 // Machine.
-inline constexpr std::size_t kThreads = 3;             // for calls that may block: files, spawn
-inline constexpr auto kCpuSampleFresh = 500ms;         // a younger sample is answered again
-inline constexpr auto kCpuSampleOld = 30s;             // an older one says nothing about now
-inline constexpr auto kCpuSampleWait = 100ms;          // between two samples when there was no usable one
-inline constexpr auto kClockTolerance = 50ms;          // a smaller difference to the host's clock stays
-inline constexpr auto kStopGrace = 2s;                 // for running requests after SIGTERM
-inline constexpr std::uint64_t kAgentMemoryShare = 8;  // 1/8 of the machine, at most …
+inline constexpr std::uint64_t kOwnDescriptors =
+    65'536;  // envd's own: some six per process, one per connection
+inline constexpr std::uint64_t kChildDescriptors = 1024;  // soft limit of a process, as login shells have
+inline constexpr std::size_t kThreads = 3;                // for calls that may block: files, spawn
+inline constexpr auto kCpuSampleFresh = 500ms;            // a younger sample is answered again
+inline constexpr auto kCpuSampleOld = 30s;                // an older one says nothing about now
+inline constexpr auto kCpuSampleWait = 100ms;             // between two samples when there was no usable one
+inline constexpr auto kClockTolerance = 50ms;             // a smaller difference to the host's clock stays
+inline constexpr auto kStopGrace = 2s;                    // for running requests after SIGTERM
+inline constexpr std::uint64_t kAgentMemoryShare = 8;     // 1/8 of the machine, at most …
 inline constexpr std::uint64_t kAgentMemoryBytes =
     128 * 1024 * 1024;  // … this much, is kept from user processes
 

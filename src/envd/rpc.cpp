@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/log/log.h"
+#include "envd/drain.h"
 
 namespace wrenn::envd::rpc {
 
@@ -57,7 +58,15 @@ Task<std::string> read_body(http::Request& request, std::uint64_t limit) {
   const auto coding = request.headers.get("Content-Encoding");
   if (coding && !equals_ignoring_case(*coding, "identity"))
     throw_error(ErrorCode::unimplemented, "Content-Encoding: only identity is understood here");
-  co_return co_await request.body->read_all(limit);
+  std::exception_ptr too_large;
+  try {
+    co_return co_await request.body->read_all(limit);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::too_large) throw;
+    too_large = std::current_exception();
+  }
+  co_await drain(*request.body);
+  std::rethrow_exception(too_large);
 }
 
 Task<std::string> read_message(http::Request& request) {

@@ -2,7 +2,9 @@
 
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -46,6 +48,15 @@ void protect_from_load() {
   constexpr int kPriority = -20;
   (void)sys::try_write_existing("/proc/self/oom_score_adj", "-1000");
   if (::setpriority(PRIO_PROCESS, 0, kPriority) != 0) log::warn("cannot raise envd's priority");
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limits::kOwnDescriptors) return;
+  const rlimit wanted{limits::kOwnDescriptors, std::max<rlim_t>(limit.rlim_max, limits::kOwnDescriptors)};
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return;
+  limit.rlim_cur = limit.rlim_max;  // what may be had without privilege
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void print_listening(const net::Address& address) {
@@ -99,7 +110,9 @@ Task<> serve(Options options) {
 void run(const Options& options) {
   log::set_role("envd");
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe or socket is an error of its write
+  ::umask(022);
   keep_heap_small();
+  raise_descriptor_limit();
   if (options.in_guest) protect_from_load();
   const bool watch = false;  // an idle guest must be able to sleep
   async::run_loop("envd", [&options] { return serve(options); }, watch);

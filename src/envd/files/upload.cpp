@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "core/async/scope.h"
-#include "core/async/timeout.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/http/multipart.h"
 #include "core/json/writer.h"
+#include "envd/drain.h"
 #include "envd/files/paths.h"
 #include "envd/files/pending_file.h"
 #include "envd/limits.h"
@@ -141,27 +141,6 @@ Task<> receive_all(http::Request& request, async::ThreadPool& threads, const Use
     throw_error(ErrorCode::invalid_argument, "query parameter path is required with {}", http::kOctetStream);
   std::string path = resolve(*asked, user.home, defaults.workdir);
   co_await receive_file(*request.body, threads, std::move(path), user, received);
-}
-
-Task<> read_away(http::Body& body, std::uint64_t limit) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kTransferChunkBytes);
-  const std::span<char> space(buffer.get(), limits::kTransferChunkBytes);
-  for (std::uint64_t drained = 0; drained < limit;) {
-    const std::size_t got = co_await body.read_some(space);
-    if (got == 0) break;
-    drained += got;
-  }
-}
-
-// Many clients read the answer only after they have sent all. Patience has limits.
-Task<> drain(http::Body& body) {
-  if (body.remaining().value_or(0) > limits::kDrainBytes) co_return;
-  try {
-    auto reading = read_away(body, limits::kDrainBytes);
-    co_await async::with_timeout(limits::kDrainTime, "rest of the upload", std::move(reading));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
-  }
 }
 
 std::string result_json(const std::vector<PendingFile>& files) {

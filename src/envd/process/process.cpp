@@ -43,7 +43,10 @@ Process::Process(async::Executor executor, Launch launch, std::span<char> scratc
   stderr_.emplace(executor, error.read_end.release());
 }
 
-void Process::begin(sys::Process child, Cgroups::Leaf cgroup) {
+void Process::begin(sys::Process&& child, Cgroups::Leaf&& cgroup) {
+  const int pidfd = ::fcntl(child.pidfd().get(), F_DUPFD_CLOEXEC, 0);
+  if (pidfd < 0) throw_errno("duplicate the pidfd of process {}", child.pid());
+  exit_.emplace(executor_, pidfd);
   child_ends_ = {};
   child_.emplace(std::move(child));
   cgroup_ = std::move(cgroup);
@@ -108,10 +111,7 @@ Task<> Process::pump(async::Descriptor& source, Channel channel, std::size_t chu
 }
 
 Task<> Process::wait_for_exit() {
-  const int pidfd = ::fcntl(child_->pidfd().get(), F_DUPFD_CLOEXEC, 0);
-  if (pidfd < 0) throw_errno("duplicate the pidfd of process {}", pid_);
-  async::Descriptor ended(executor_, pidfd);
-  co_await ended.wait_readable();
+  co_await exit_->wait_readable();
   exited_ = true;
   if (stdin_) stdin_->close();  // whoever still waits to write gets an error
   if (abandon_pipes_) interrupt_pumps();
@@ -148,7 +148,7 @@ void Process::interrupt_pumps() noexcept {
 }
 
 void Process::close_all() noexcept {
-  for (auto* descriptor : {&stdin_, &stdout_, &stderr_, &terminal_})
+  for (auto* descriptor : {&stdin_, &stdout_, &stderr_, &terminal_, &exit_})
     if (*descriptor) (*descriptor)->close();
 }
 

@@ -34,8 +34,9 @@ class Process {
   const Launch& launch() const noexcept { return launch_; }
   const ChildEnds& child_ends() const noexcept { return child_ends_; }
 
-  // The spawned process is `child`; closes our copies of its ends. Then run() once.
-  void begin(sys::Process child, Cgroups::Leaf cgroup);
+  // The spawned process is `child`; closes our copies of its ends. Then run() once. Throws SystemError, in
+  // which case both are left as they were.
+  void begin(sys::Process&& child, Cgroups::Leaf&& cgroup);
   // Moves output into the log and waits for the end. Throws Error(canceled) only.
   Task<> run(Cgroups& cgroups);
   // SIGKILL at `time` unless it has ended before. Throws Error(canceled) only.
@@ -81,6 +82,7 @@ class Process {
   async::Event input_free_;
   bool input_busy_ = false;
   std::optional<sys::Process> child_;
+  std::optional<async::Descriptor> exit_;  // its pidfd
   Cgroups::Leaf cgroup_;
   std::uint32_t pid_ = 0;
   bool exited_ = false;

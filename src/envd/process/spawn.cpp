@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "envd/limits.h"
 
 namespace wrenn::envd::process {
 
@@ -31,6 +32,13 @@ std::optional<sys::ProcessIdentity> identity_of(const User& user) {
   return sys::ProcessIdentity{user.uid, user.gid, user.groups};
 }
 
+// envd raises its own.
+sys::ResourceLimit descriptor_limit() {
+  rlimit ours{};
+  ::getrlimit(RLIMIT_NOFILE, &ours);
+  return {RLIMIT_NOFILE, std::min<rlim_t>(limits::kChildDescriptors, ours.rlim_max), ours.rlim_max};
+}
+
 sys::SpawnOptions options_of(const Launch& launch, const ChildEnds& ends, sys::FdView cgroup) {
   sys::SpawnOptions options;
   options.argv.push_back(launch.config.cmd);
@@ -47,6 +55,7 @@ sys::SpawnOptions options_of(const Launch& launch, const ChildEnds& ends, sys::F
   options.oom_score_adj = kOomScoreAdj;
   options.nice = kNice;
   options.umask = kUmask;
+  options.limits.push_back(descriptor_limit());
   return options;
 }
 

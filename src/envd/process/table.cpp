@@ -28,6 +28,13 @@ bool matches(const Process& process, const api::envd::ProcessSelector& selector)
   throw_error(ErrorCode::not_found, "process with tag {} not found", sanitize_utf8(*selector.tag));
 }
 
+// A child that nobody will look after: dead and reaped when this returns, but for one that the kernel cannot
+// kill.
+void end_now(sys::Process& child) {
+  child.signal_group(SIGKILL);
+  child.wait(limits::kKillNowWait);
+}
+
 struct Spawned {
   sys::Process child;
   Cgroups::Leaf cgroup;
@@ -64,10 +71,13 @@ Task<std::unique_ptr<Subscription>> Table::start(Launch launch,
     return Spawned{std::move(child), std::move(cgroup)};
   };
   Spawned spawned = co_await async::offload(threads_, std::move(work));
-  if (stopping_) spawned.child.signal_group(SIGKILL);
-  refuse_if_stopping();
-
-  process->begin(std::move(spawned.child), std::move(spawned.cgroup));
+  try {
+    refuse_if_stopping();
+    process->begin(std::move(spawned.child), std::move(spawned.cgroup));
+  } catch (const Error&) {
+    end_now(spawned.child);
+    throw;
+  }
   running_.push_back(process);
   scope_.spawn(run(process));
   if (deadline) scope_.spawn(kill_at(process, *deadline));
