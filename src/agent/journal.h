@@ -41,6 +41,7 @@ struct Record {
   // What it was made of.
   std::string image;  // absolute path of the template's generation
   std::string kernel_version;
+  std::string envd_version;  // as the guest states it
   std::string access_token;
 
   // What exists of it on this host now (or is about to).
@@ -59,8 +60,9 @@ struct Record {
       json::field("timeoutSec", &Record::timeout_sec), json::field("defaultUser", &Record::default_user),
       json::field("defaultEnv", &Record::default_env), json::field("metadata", &Record::metadata),
       json::field("image", &Record::image), json::field("kernelVersion", &Record::kernel_version),
-      json::field("accessToken", &Record::access_token), json::field("slot", &Record::slot),
-      json::field("disk", &Record::disk), json::field("machine", &Record::machine));
+      json::field("envdVersion", &Record::envd_version), json::field("accessToken", &Record::access_token),
+      json::field("slot", &Record::slot), json::field("disk", &Record::disk),
+      json::field("machine", &Record::machine));
 };
 
 // What stands in the directory of one sandbox.

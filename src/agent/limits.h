@@ -15,8 +15,9 @@ inline constexpr auto kGuestReady = 30s;       // from the VMM's start to envd's
 inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
 inline constexpr auto kHealthInterval = 10ms;  // between two tries while the guest boots
 inline constexpr auto kHealthTry = 1s;         // one try: a SYN into a booting guest may be lost
-// One connect: shorter than TCP's first retransmission, so that the next try comes sooner; longer the longer the
-// guest has taken already, since a slow machine also answers slowly.
+inline constexpr std::uint64_t kHealthAnswerBytes = 4096;
+// One connect: shorter than TCP's first retransmission, so that the next try comes sooner; longer the longer
+// the guest has taken already, since a slow machine also answers slowly.
 inline constexpr auto kHealthConnectMin = 50ms;
 inline constexpr auto kHealthConnectMax = 1s;
 
@@ -25,6 +26,10 @@ inline constexpr auto kDrain = 2s;    // what is in flight when a pause begins m
 inline constexpr auto kPause = 300s;  // a whole pause
 inline constexpr auto kPauseAll = 120s;  // all sandboxes when the agent ends with on_exit = pause
 inline constexpr int kPauseAllParallel = 2;
+
+// Sandboxes looked after at once when the agent starts: a guest that does not answer must not hold up the
+// others.
+inline constexpr int kRecoverParallel = 8;
 
 // Inactivity.
 inline constexpr auto kReaperTick = 500ms;
@@ -47,7 +52,8 @@ inline constexpr std::int64_t kMemoryMinMib = 64;
 inline constexpr std::int64_t kMemoryMaxMib = 1024 * 1024;
 inline constexpr std::int64_t kDiskMaxMib = 16LL * 1024 * 1024;
 
-// Free space below which no sandbox is created: those that run need it more. A guest that boots writes some tens of MiB.
+// Free space below which no sandbox is created: those that run need it more. A guest that boots writes some
+// tens of MiB.
 inline constexpr std::uint64_t kDiskReserveBytes = 512ULL << 20;
 
 inline constexpr std::uint64_t kJournalRecordBytes = 1024 * 1024;

@@ -1,6 +1,7 @@
 #include "agent/run.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -21,7 +22,9 @@
 #include "agent/vmm/tsc.h"
 #include "core/async/loop.h"
 #include "core/async/timeout.h"
+#include "core/base/text.h"
 #include "core/log/log.h"
+#include "linux/capabilities.h"
 #include "linux/fd.h"
 #include "linux/file.h"
 
@@ -117,6 +120,14 @@ struct Ground {
   disk::DiskKind disk_kind = disk::DiskKind::qcow2;
 };
 Ground prepare_ground(const Config& config) {
+  // Network namespaces, TAPs and mounts: without these two nothing works, and every later message would be a
+  // riddle.
+  const auto missing =
+      sys::missing_capabilities(sys::effective_capabilities(), {CAP_NET_ADMIN, CAP_SYS_ADMIN});
+  if (!missing.empty())
+    throw_error(ErrorCode::permission_denied,
+                "the agent lacks {}: run it as root, or grant them to its service (AmbientCapabilities=)",
+                join(missing, ", "));
   Ground ground;
   ground.directory = prepare_directory(config.dir);
   ground.lock = lock_directory(ground.directory);

@@ -163,7 +163,7 @@ void Assembly::make_guest() {
 Task<> Assembly::bring_up() {
   make_guest();
   Stage boot(*this, "boot");
-  co_await guest_->wait_ready(*machine_);
+  record_.envd_version = co_await guest_->wait_ready(*machine_);
   boot.done();
   Stage init(*this, "init");
   co_await guest_->init(record_);

@@ -4,6 +4,7 @@
 #include "agent/sandbox/sampler.h"
 #include "core/async/timeout.h"
 #include "core/base/clock.h"
+#include "core/base/text.h"
 #include "core/log/log.h"
 
 namespace wrenn::agent::sandbox {
@@ -365,7 +366,11 @@ api::agent::SandboxInfo Driver::info() const {
   info.metadata = record.metadata;
   info.metadata["agent_version"] = host_.agent_version;
   if (!record.kernel_version.empty()) info.metadata["kernel_version"] = record.kernel_version;
-  if (record.machine) info.metadata["vmm_version"] = record.machine->vmm_version;
+  if (!record.envd_version.empty()) info.metadata["envd_version"] = record.envd_version;
+  if (record.machine) {  // "qemu 7.2.22"
+    const auto words = split(record.machine->vmm_version, ' ');
+    if (words.size() == 2) info.metadata[std::string(words[0]) + "_version"] = words[1];
+  }
   return info;
 }
 

@@ -34,16 +34,30 @@ std::string tail(std::string_view text, std::size_t bytes) {
   return out;
 }
 
-Task<> poll_health(async::Executor executor, net::Address address) {
+// One try. The version that envd states; empty when what it states is none. Throws Error when there is no
+// good answer.
+Task<std::string> ask_health(http::Client& client, std::chrono::steady_clock::duration timeout) {
+  http::ClientRequest request;
+  request.target = "/health";
+  request.response_bytes_max = limits::kHealthAnswerBytes;
+  request.timeout = timeout;
+  const http::Response response = co_await client.send(std::move(request));
+  if (response.status != 200 && response.status != 204)
+    throw_error(ErrorCode::unavailable, "the guest's envd answers {} to /health", response.status);
+  if (response.body.empty()) co_return std::string();
+  const std::string version(json::parse(response.body).text_of("version"));
+  co_return is_safe_name(version) ? version : std::string();
+}
+
+Task<> poll_health(async::Executor executor, net::Address address, std::string& version) {
   const SteadyTime start = SteadyClock::now();
   for (;;) {
     const SteadyClock::duration patience = (SteadyClock::now() - start) / 10;
-    http::Client client(executor, address,
-                        client_options(std::clamp<SteadyClock::duration>(patience, limits::kHealthConnectMin,
-                                                                         limits::kHealthConnectMax)));
-    api::EnvdClient envd(client, "");
+    const auto connect =
+        std::clamp<SteadyClock::duration>(patience, limits::kHealthConnectMin, limits::kHealthConnectMax);
+    http::Client client(executor, address, client_options(connect));
     try {
-      co_await envd.health(limits::kHealthTry);
+      version = co_await ask_health(client, limits::kHealthTry);
       co_return;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
@@ -64,9 +78,10 @@ Guest::Guest(async::Executor executor, net::Address address, std::string access_
       client_(executor, std::move(address), client_options(std::chrono::seconds(2))),
       token_(std::move(access_token)) {}
 
-Task<> Guest::wait_ready(vmm::Machine& machine) {
+Task<std::string> Guest::wait_ready(vmm::Machine& machine) {
   std::string why;
-  auto ready = poll_health(executor_, client_.address());
+  std::string version;
+  auto ready = poll_health(executor_, client_.address(), version);
   auto ended = end_of(machine, why);
   auto race = async::first_of(std::move(ready), std::move(ended));
   int first = 0;
@@ -85,12 +100,12 @@ Task<> Guest::wait_ready(vmm::Machine& machine) {
                 std::chrono::duration_cast<std::chrono::seconds>(limits::kGuestReady).count(),
                 console.empty() ? "(nothing)" : tail(console, limits::kConsoleTailBytes));
   }
+  co_return version;
 }
 
 Task<bool> Guest::is_ready(std::chrono::steady_clock::duration timeout) {
-  api::EnvdClient envd(client_, "");
   try {
-    co_await envd.health(timeout);
+    (void)co_await ask_health(client_, timeout);
     co_return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;

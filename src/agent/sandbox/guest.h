@@ -24,7 +24,8 @@ class Guest {
 
   // Asks until envd answers, at most limits::kGuestReady; throws Error(deadline_exceeded) with the end of the
   // console, or Error(aborted) at once when the machine ends first.
-  Task<> wait_ready(vmm::Machine& machine);
+  // Gives envd's version, empty when it states none.
+  Task<std::string> wait_ready(vmm::Machine& machine);
   // One try. False when there is no answer within `timeout`.
   Task<bool> is_ready(std::chrono::steady_clock::duration timeout);
   // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume.

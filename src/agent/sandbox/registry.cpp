@@ -41,22 +41,32 @@ Task<> Registry::recover() {
     log::error("two sandboxes name the same network slot",
                {{"sandbox_id", entry.sandbox_id}, {"slot", *entry.record->slot}});
   }
+  std::vector<Record> records;
   for (const JournalEntry& entry : entries) {
-    Record record;
     if (entry.record) {
-      record = *entry.record;
-    } else if (entry.damage.empty()) {
-      continue;  // a directory without a record: nothing was made yet, or all is gone; swept below
-    } else {
+      records.push_back(*entry.record);
+    } else if (!entry.damage.empty()) {
       // Not swept: the disk may be worth something to somebody. Its kernel objects go, with its claims.
       log::error("damaged journal record", {{"sandbox_id", entry.sandbox_id}, {"error", entry.damage}});
+      Record& record = records.emplace_back();
       record.sandbox_id = entry.sandbox_id;
       record.state = SandboxState::error;
       record.reason = entry.damage;
     }
+    // Else a directory without a record: nothing was made yet, or all is gone; swept below.
+  }
+  async::Scope workers(host_.executor, "recovery");
+  for (int i = 0; i < limits::kRecoverParallel; ++i) workers.spawn(recover_in_turn(records));
+  co_await workers.join();
+  co_await sweep();
+}
+
+Task<> Registry::recover_in_turn(std::vector<Record>& records) {
+  while (!records.empty()) {
+    Record record = std::move(records.back());
+    records.pop_back();
     co_await recover_one(std::move(record));
   }
-  co_await sweep();
 }
 
 Task<> Registry::recover_one(Record record) {

@@ -40,6 +40,7 @@ class Registry {
   Task<> close();
 
  private:
+  Task<> recover_in_turn(std::vector<Record>& records);
   Task<> recover_one(Record record);
   Task<> sweep();
   Task<> drive(std::shared_ptr<Driver> driver);

@@ -18,6 +18,8 @@ static Task<> create_and_destroy(World& world) {
   CHECK(info.status == SandboxState::running);
   CHECK(info.vcpus == 1);
   CHECK(info.metadata.at("kernel_version") == "6.1.0");
+  CHECK(info.metadata.at("envd_version") == "9.8.7");
+  CHECK(info.metadata.at("fake_version") == "1");
   CHECK(world.token.size() == 64);
   CHECK(world.inits == 1);
   CHECK(agent.sandboxes().list().size() == 1);
