@@ -252,10 +252,26 @@ Task<std::unique_ptr<http::Exchange>> EnvdClient::begin_write(std::string path) 
 }
 
 Task<> EnvdClient::finish_write(http::Exchange& exchange) {
-  co_await exchange.finish_body();
-  co_await exchange.read_head(limits::kEnvdFileHead);
+  // A guest that refuses (a directory, a full disk) may answer and close before it has read everything: then its
+  // answer says why, and our broken pipe says nothing.
+  std::exception_ptr broken;
+  try {
+    co_await exchange.finish_body();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    broken = std::current_exception();
+  }
+  bool answered = false;
+  try {
+    co_await exchange.read_head(limits::kEnvdFileHead);
+    answered = true;
+  } catch (const Error& error) {
+    if (!broken || error.code() == ErrorCode::canceled) throw;
+  }
+  if (!answered) std::rethrow_exception(broken);
   const std::string body = co_await exchange.body().read_all(kErrorBytes);
   if (!is_success(exchange.status())) throw_plain_error(exchange.status(), body);
+  if (broken) std::rethrow_exception(broken);
 }
 
 }  // namespace wrenn::api

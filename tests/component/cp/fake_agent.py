@@ -161,6 +161,7 @@ class Guest:
         self.wait = {}  # cmd → threading.Event that its script's ("wait",) waits for
         self.read_breaks_after = None  # bytes of a download after which the connection breaks
         self.write_error = None  # (status, code) of an upload
+        self.write_error_early = False  # it is told before the body was read, and the connection ends
 
 
 def start(pid):
@@ -339,6 +340,9 @@ class AgentHandler(BaseHTTPRequestHandler):
     def files(self, path):
         guest = self.agent.guest
         if self.command == "POST":
+            if guest.write_error and guest.write_error_early:
+                self.close_connection = True
+                raise Fail(guest.write_error[1], "the guest refused", guest.write_error[0])
             content = self.read_body()
             if guest.write_error:
                 raise Fail(guest.write_error[1], "the guest refused", guest.write_error[0])

@@ -16,6 +16,7 @@ def capsule(shared):
 def guest(shared):
     guest = shared.agent.guest
     guest.read_breaks_after = guest.write_error = None
+    guest.write_error_early = False
     return guest
 
 
@@ -72,6 +73,12 @@ class TestWrite:
         guest.write_error = error
         answer = shared.upload(self.path(capsule, route), [("path", None, b"/tmp/x"), ("file", "x", b"1" * 100_000)])
         assert (answer.status, answer.code) == (status, code)
+
+    def test_the_guest_refuses_before_it_has_everything(self, shared, capsule, guest, route):
+        guest.write_error, guest.write_error_early = (507, "resource_exhausted"), True
+        for size in (10, 1_000_000, 20_000_000):
+            answer = shared.upload(self.path(capsule, route), [("path", None, b"/tmp/x"), ("file", "x", b"1" * size)])
+            assert (answer.status, answer.code) in ((507, "resource_exhausted"), (503, "host_unavailable")), answer.body
 
     def test_not_running(self, shared, guest, route):
         capsule = shared.create()
