@@ -214,7 +214,9 @@ FieldReader::Result RequestParser::parse(std::string_view bytes, Request& reques
 bool RequestParser::read_request_line(std::string_view line, Request& request) {
   std::size_t space = 0;
   while (space < line.size() && is_token_char(line[space])) ++space;
-  if (space == 0 || space == line.size() || line[space] != ' ')
+  // The same words as at the first byte: however the bytes arrive, the answer is one.
+  if (space == 0) return refuse(400, "this is no HTTP request"), false;
+  if (space == line.size() || line[space] != ' ')
     return refuse(400, "the request line does not begin with a method"), false;
   if (space > limits::kHttpMethodBytes) return refuse(400, "the method is too long"), false;
   const auto method = line.substr(0, space);
