@@ -21,6 +21,7 @@ dir=$(cd "$dir" && pwd)
     echo "e2e: kernel or image could not be made"; echo "0 passed, 1 failed, 0 skipped"; exit 1
 }
 
+rm -f "$dir"/wrenn.db* "$dir"/dev.json  # of an earlier run, maybe of another schema
 export WRENN_TEST_BINARY=$PWD/$build/wrenn WRENN_TEST_DIR=$dir PYTHONDONTWRITEBYTECODE=1
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
