@@ -14,6 +14,7 @@
 #include "agent/vmm/limits.h"
 #include "agent/vmm/qemu_arguments.h"
 #include "agent/vmm/qemu_machine.h"
+#include "agent/vmm/socket_path.h"
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
 #include "core/base/text.h"
@@ -47,13 +48,10 @@ sys::Fd make_bounded_file() {
 
 // We listen in QEMU's place, so the monitor can be connected to at once and its socket belongs to us.
 sys::Fd listen_for_monitor(const std::string& path) {
+  const SocketPath name(path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    throw_error(ErrorCode::invalid_argument,
-                "{} is too long for a socket ({} bytes at most); choose a shorter data directory", path,
-                sizeof address.sun_path - 1);
-  path.copy(address.sun_path, path.size());
+  name.text().copy(address.sun_path, sizeof address.sun_path - 1);
   ::unlink(path.c_str());
   sys::Fd socket = sys::Fd::adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) throw_errno("create a socket for QEMU's monitor");

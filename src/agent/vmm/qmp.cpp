@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "agent/vmm/limits.h"
+#include "agent/vmm/socket_path.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
@@ -27,7 +28,8 @@ Task<std::shared_ptr<Qmp>> Qmp::connect(async::Scope& scope, std::string path, E
   Socket socket(scope.executor());
   asio::error_code failed;
   // A local connect does not block: it succeeds at once or the backlog is full.
-  socket.connect(asio::local::stream_protocol::endpoint(path), failed);
+  const SocketPath name(path);
+  socket.connect(asio::local::stream_protocol::endpoint(name.text()), failed);
   if (!failed) socket.non_blocking(true, failed);
   if (failed)
     throw_error(ErrorCode::unavailable, "connect to the machine monitor at {}: {}", path, failed.message());
