@@ -79,6 +79,9 @@ Guest::Guest(async::Executor executor, net::Address address, std::string access_
       token_(std::move(access_token)) {}
 
 Task<std::string> Guest::wait_ready(vmm::Machine& machine) {
+  const std::chrono::seconds patience = machine.record().acceleration == vmm::Acceleration::kvm
+                                            ? limits::kGuestReady
+                                            : limits::kGuestReadyEmulated;
   std::string why;
   std::string version;
   auto ready = poll_health(executor_, client_.address(), version);
@@ -87,7 +90,7 @@ Task<std::string> Guest::wait_ready(vmm::Machine& machine) {
   int first = 0;
   bool late = false;
   try {
-    first = co_await async::with_timeout(limits::kGuestReady, "the guest", std::move(race));
+    first = co_await async::with_timeout(patience, "the guest", std::move(race));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::deadline_exceeded) throw;
     late = true;
@@ -97,8 +100,7 @@ Task<std::string> Guest::wait_ready(vmm::Machine& machine) {
     const std::string console = co_await machine.console();
     throw_error(ErrorCode::deadline_exceeded,
                 "the guest's envd did not answer within {} s; is it in the image? End of the console: {}",
-                std::chrono::duration_cast<std::chrono::seconds>(limits::kGuestReady).count(),
-                console.empty() ? "(nothing)" : tail(console, limits::kConsoleTailBytes));
+                patience.count(), console.empty() ? "(nothing)" : tail(console, limits::kConsoleTailBytes));
   }
   co_return version;
 }

@@ -22,9 +22,9 @@ class Guest {
   http::Client& client() noexcept { return client_; }
   const std::string& access_token() const noexcept { return token_; }
 
-  // Asks until envd answers, at most limits::kGuestReady; throws Error(deadline_exceeded) with the end of the
-  // console, or Error(aborted) at once when the machine ends first.
-  // Gives envd's version, empty when it states none.
+  // Asks until envd answers, at most limits::kGuestReady (…Emulated); throws Error(deadline_exceeded) with
+  // the end of the console, or Error(aborted) at once when the machine ends first. Gives envd's version,
+  // empty when it states none.
   Task<std::string> wait_ready(vmm::Machine& machine);
   // One try. False when there is no answer within `timeout`.
   Task<bool> is_ready(std::chrono::steady_clock::duration timeout);
