@@ -11,10 +11,11 @@ namespace wrenn::agent::limits {
 using namespace std::chrono_literals;
 
 // Guest start (spec/vm.md §2, §8).
-inline constexpr auto kGuestReady = 30s;  // from the VMM's start to envd's first answer
-inline constexpr auto kGuestReadyEmulated =
-    75s;                                 // the same under TCG, where a busy machine boots 10 times slower
-inline constexpr auto kGuestInit = 30s;  // the /init call after it, with a limit of its own
+// From the VMM's start to envd's first answer; under TCG a busy machine boots ten times slower than an idle
+// one.
+inline constexpr auto kGuestReady = 30s;
+inline constexpr auto kGuestReadyEmulated = 75s;
+inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
 inline constexpr auto kHealthInterval = 10ms;  // between two tries while the guest boots
 inline constexpr auto kHealthTry = 1s;         // one try: a SYN into a booting guest may be lost
 inline constexpr std::uint64_t kHealthAnswerBytes = 4096;
