@@ -1,4 +1,3 @@
-// sources: core/http/connect_rpc.cpp core/http/headers.cpp core/http/message.cpp core/json/*.cpp core/async/task.cpp core/base/*.cpp
 // The first byte is the size of the pieces. What is read, written again, is what was there; pieces do not
 // matter. The JSON of errors, from a peer that may send anything, is read as well.
 #include "core/base/error.h"

@@ -1,4 +1,3 @@
-// sources: core/http/multipart.cpp core/http/field_value.cpp core/http/headers.cpp core/async/task.cpp core/base/*.cpp
 // The first byte is the size of the pieces in which the body comes. However it is cut, the result is the
 // same: the same parts and contents, or the same error.
 #include "core/base/error.h"

@@ -1,4 +1,3 @@
-// sources: core/http/websocket_frame.cpp core/base/*.cpp
 // The first byte says whether frames must be masked and how the input is cut. However it is cut, the same
 // events come out; text is valid UTF-8, nothing is larger than its limit, and memory stays near the size of
 // the input.
