@@ -31,6 +31,9 @@ void describe(config::Settings& settings, Config& values) {
       "create and resume answer within this, running or not; `Prefer: wait=N` of a request overrides it");
   settings.duration("worker.reconcile_period", values.reconcile_period,
                     "how often rows are compared with what the host says", 100ms, 1h);
+  settings.duration("worker.host_lost_after", values.host_lost_after,
+                    "a host that is silent for so long is unreachable, and its capsules are missing", 1s,
+                    24h);
   settings
       .one_of("log.level", values.log_level, "lines below are dropped", {"debug", "info", "warn", "error"})
       .env("LOG_LEVEL");

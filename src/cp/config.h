@@ -20,6 +20,7 @@ struct Config {
   std::int64_t max_memory_mb = limits::kMaxMemoryMb;
   std::chrono::milliseconds answer_within = limits::kAnswerWithin;
   std::chrono::milliseconds reconcile_period = limits::kReconcilePeriod;
+  std::chrono::milliseconds host_lost_after = limits::kHostLost;
   std::string log_level = "info";
 
   std::string effective_database_url() const;

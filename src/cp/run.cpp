@@ -44,7 +44,7 @@ class Core {
         hosts_(executor, database, config.effective_agent_address(), agent_headers(config)),
         templates_(database, hosts_),
         capsules_(operations_, database, hosts_, templates_),
-        reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config.reconcile_period),
+        reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config),
         services_{config, database, metrics_, authenticator_, templates_, capsules_, shutdown_},
         routes_(services_),
         middleware_(routes_.router(), metrics_),

@@ -51,12 +51,20 @@ ErrorCode code_of_result(int result) noexcept {
   }
 }
 
+// `what` (the statement) stands only in messages that are for the log: the others may be shown to a user.
 [[noreturn]] void throw_sqlite(sqlite3* handle, int result, std::string_view what) {
-  const char* detail = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
-  std::string_view remedy;
-  if ((result & 0xff) == SQLITE_FULL) remedy = "; free some space on its disk";
-  if ((result & 0xff) == SQLITE_BUSY) remedy = "; another process holds it";
-  throw_error(code_of_result(result), "database: {}: {}{}", what, detail, remedy);
+  const std::string_view detail = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
+  const auto code = code_of_result(result);
+  switch (code) {
+    case ErrorCode::already_exists:
+    case ErrorCode::failed_precondition:
+      throw_error(code, "database: {}", detail);
+    case ErrorCode::resource_exhausted:
+      throw_error(code, "database: {}; free some space on its disk", detail);
+    default:
+      throw_error(code, "database: {}: {}{}", what, detail,
+                  (result & 0xff) == SQLITE_BUSY ? "; another process holds it" : "");
+  }
 }
 
 struct CloseHandle {

@@ -16,13 +16,13 @@ static constexpr auto kWakeDelay =
 
 Reconciler::Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
                        service::Templates& templates, service::CapsuleService& capsules,
-                       metrics::Registry& registry, std::chrono::milliseconds period)
+                       metrics::Registry& registry, const Config& config)
     : database_(database),
       hosts_(hosts),
       templates_(templates),
       capsules_(capsules),
       metrics_(registry),
-      period_(period),
+      config_(config),
       woken_(executor),
       last_heard_(SteadyClock::now()) {}
 
@@ -41,9 +41,9 @@ Task<> Reconciler::run() {
     }
     if (failure) {
       if (async::is_cancellation(failure)) co_return;
-      log::error("reconciler round failed; the next one tries again", {{"error", describe(failure)}});
+      log::error("reconciler round failed; the next one tries again", {{"error", wrenn::describe(failure)}});
     }
-    if (!wake_pending_) co_await woken_.wait_for(period_);
+    if (!wake_pending_) co_await woken_.wait_for(config_.reconcile_period);
     if (wake_pending_) co_await async::sleep(kWakeDelay);
     wake_pending_ = false;
   }
@@ -66,7 +66,7 @@ Task<> Reconciler::round() {
   }
   if (failure) {
     if (async::is_cancellation(failure)) std::rethrow_exception(failure);
-    co_await note_silence(host, std::move(rows), describe(failure));
+    co_await note_silence(host, std::move(rows), wrenn::describe(failure));
     co_return;
   }
 
@@ -155,7 +155,7 @@ Task<> Reconciler::destroy(HostAgent& host, std::string sandbox_id, std::string_
 Task<> Reconciler::note_silence(HostAgent& host, std::vector<Sandbox> rows, std::string why) {
   if (!was_silent_) log::warn("host agent does not answer", {{"address", host.host.address}, {"error", why}});
   was_silent_ = true;
-  if (SteadyClock::now() - last_heard_ < limits::kHostLost) co_return;
+  if (SteadyClock::now() - last_heard_ < config_.host_lost_after) co_return;
 
   const auto id = host.host.id;
   const auto at = now();

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/metrics/metrics.h"
+#include "cp/config.h"
 #include "cp/service/capsule_service.h"
 #include "cp/service/settle.h"
 
@@ -18,9 +19,9 @@ class Reconciler {
   // All must outlive this.
   Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
              service::Templates& templates, service::CapsuleService& capsules, metrics::Registry& registry,
-             std::chrono::milliseconds period);
+             const Config& config);
 
-  // A round every `period`, and soon after wake(). Ends by cancellation only.
+  // A round every config.reconcile_period, and soon after wake(). Ends by cancellation only.
   Task<> run();
   Task<> round();
   void wake();
@@ -38,7 +39,7 @@ class Reconciler {
   service::Templates& templates_;
   service::CapsuleService& capsules_;
   metrics::Registry& metrics_;
-  const std::chrono::milliseconds period_;
+  const Config& config_;
   async::Event woken_;
   bool wake_pending_ = false;
   SteadyTime last_heard_;

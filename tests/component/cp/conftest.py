@@ -50,3 +50,19 @@ def impatient():
     one = make("--capsule-answer-within", "200ms")
     yield one
     end(one)
+
+
+@pytest.fixture
+def hasty():
+    """As `plane`, but a host is lost after a second of silence."""
+    one = make("--worker-host-lost-after", "1s")
+    yield one
+    end(one)
+
+
+@pytest.fixture
+def slow():
+    """As `plane`, but the reconciler stays out of the way."""
+    one = make("--worker-reconcile-period", "1m")
+    yield one
+    end(one)

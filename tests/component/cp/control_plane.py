@@ -51,7 +51,7 @@ class ControlPlane:
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(
             [WRENN, "--dir", self.dir, "cp", "--listen", f"127.0.0.1:{self.port}", "--agent-address", self.agent_address,
-             "--worker-reconcile-period", "300ms", *self.flags], stderr=self.log, stdout=self.log,
+             *(() if "--worker-reconcile-period" in self.flags else ("--worker-reconcile-period", "300ms")), *self.flags], stderr=self.log, stdout=self.log,
             env={**os.environ, "LOG_LEVEL": "debug"})
         deadline = time.monotonic() + 10
         while True:

@@ -48,7 +48,10 @@ class FakeAgent:
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
             allow_reuse_address = True
-            request_queue_size = 256
+            request_queue_size = 1024
+
+            def handle_error(self, *_):
+                pass  # a client that breaks off is part of the tests
 
         self.server = Server(("127.0.0.1", port), Handler)
         self.port = self.server.server_address[1]
@@ -321,7 +324,7 @@ class AgentHandler(BaseHTTPRequestHandler):
             elif step[0] == "sleep":
                 time.sleep(step[1])
             elif step[0] == "wait":
-                guest.wait[cmd].wait(20)
+                guest.wait[cmd].wait(60)
             elif step[0] == "break":
                 raise Drop()
             elif step[0] == "error":

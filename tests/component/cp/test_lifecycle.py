@@ -350,6 +350,40 @@ def test_a_capsule_vanishes_from_its_host(plane):
     assert plane.get(f"/v1/capsules/{other}").json["metadata"]["reason"] == "QEMU was killed"
 
 
+def test_a_host_that_is_lost_and_found(hasty):
+    plane = hasty
+    running, asleep = plane.create(), plane.create()
+    plane.post(f"/v1/capsules/{asleep}/pause")
+    port, sandboxes = plane.agent.port, plane.agent.sandboxes
+    plane.agent.stop()
+    assert plane.wait_for_row(running, "missing")["status_reason"] == "host_unreachable"
+    assert plane.get(f"/v1/capsules/{running}").json["status"] == "missing"
+    assert plane.get(f"/v1/capsules/{asleep}").json["status"] == "paused"
+    answer = plane.post(f"/v1/capsules/{running}/ping")
+    assert (answer.status, answer.message) == (409, "sandbox is not running (status: missing)")
+    answer = plane.post(f"/v1/capsules/{asleep}/resume")
+    assert (answer.status, answer.code) == (503, "host_unavailable")
+    plane.agent = FakeAgent(port)
+    plane.agent.sandboxes = sandboxes
+    assert plane.wait_for_row(running, "running")["status_reason"] == "restored_after_host_recovery"
+    assert plane.post(f"/v1/capsules/{running}/ping").status == 204
+    plane.wait_for_row(asleep, "paused", seconds=15)
+    assert plane.post(f"/v1/capsules/{asleep}/resume").status == 200
+
+
+def test_the_first_call_after_a_restart_of_the_agent(slow):
+    plane = slow
+    capsule = plane.create()
+    assert plane.post(f"/v1/capsules/{capsule}/ping").status == 204
+    port, sandboxes = plane.agent.port, plane.agent.sandboxes
+    plane.agent.stop()
+    plane.agent = FakeAgent(port)
+    plane.agent.sandboxes = sandboxes
+    # The kept connections are dead; that is no reason to refuse.
+    assert plane.post(f"/v1/capsules/{capsule}/ping").status == 204
+    assert plane.post(f"/v1/capsules/{capsule}/exec", {"cmd": "x"}).status == 200
+
+
 def test_a_crash_of_the_control_plane_in_the_middle_of_create(plane):
     plane.agent.on["CreateSandbox"] = late(1.0, FakeAgent.create)
     in_background(lambda: _ignore_failure(lambda: plane.post("/v1/capsules", {})))
