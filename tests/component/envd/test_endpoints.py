@@ -197,7 +197,7 @@ def test_not_http(envd):
 
 def test_idle_memory_is_small(fresh):
     fresh.request("GET", "/health")
-    assert fresh.resident_kib() < 8 * 1024
+    assert fresh.resident_kib() < 6 * 1024
 
 
 def test_idle_envd_sleeps(fresh):
