@@ -103,6 +103,29 @@ TEST_CASE("broken constraints have their own codes") {
   CHECK(count(*database) == 1);
 }
 
+TEST_CASE("a full disk is told as such, without the statement, and passes") {
+  TempDatabase temp;
+  const auto database = temp.open();
+  make_table(*database);
+  database->write_now([](Connection& c) { c.query("PRAGMA max_page_count = 20", {}, [](const Row&) {}); });
+  const std::string large(1'000'000, 'x');
+  std::string message;
+  CHECK(code_thrown_by([&] {
+          database->write_now([&](Connection& c) {
+            try {
+              c.execute("INSERT INTO items (id, label) VALUES ('big', $1)", {large});
+            } catch (const Error& error) {
+              message = error.what();
+              throw;
+            }
+          });
+        }) == ErrorCode::resource_exhausted);
+  CHECK(message.find("free some space") != std::string::npos);
+  CHECK(message.find("INSERT") == std::string::npos);
+  database->write_now([](Connection& c) { c.execute("INSERT INTO items (id, label) VALUES ('a', 'a')"); });
+  CHECK(count(*database) == 1);
+}
+
 TEST_CASE("a write that throws leaves nothing behind, and the next one works") {
   TempDatabase temp;
   const auto database = temp.open();
