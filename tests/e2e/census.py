@@ -39,6 +39,28 @@ def _below(path):
     return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
 
+def _foreign(directory):
+    """Names that belong to agents on other directories of this machine: each slot and sandbox is claimed with a file that
+    holds its agent's directory."""
+    names = set()
+    for path in glob.glob("/run/wrenn/claims/*"):
+        try:
+            with open(path) as file:
+                owner = file.read().strip()
+        except OSError:
+            continue
+        if owner != os.path.realpath(directory):
+            kind, _, what = os.path.basename(path).partition("-")
+            names |= {os.path.basename(path)}
+            names |= {f"wrenn-ns-{what}", f"wrenn-veth-{what}"} if kind == "slot" else {what}
+    return names
+
+
+def _is_foreign(thing, names):
+    words = thing.replace("@", " ").replace("/", " ").split()
+    return any(word in names for word in words)
+
+
 def census(directory, without=None):
     """{kind: [what is there]}; kinds without anything are left out, and so is what `without`, an earlier census, has."""
     links = [line.split(":")[1].strip() for line in _lines("ip", "-o", "link") if "wrenn-veth" in line]
@@ -55,6 +77,7 @@ def census(directory, without=None):
         "claims": _below("/run/wrenn/claims"),
         "nft tables": [line for line in _lines("nft", "list", "tables") if "wrenn-" in line],
     }
-    known = without or {}
+    known, foreign = without or {}, _foreign(directory)
+    found = {kind: [thing for thing in things if not _is_foreign(thing, foreign)] for kind, things in found.items()}
     new = {kind: [thing for thing in things if thing not in known.get(kind, [])] for kind, things in found.items()}
     return {kind: things for kind, things in new.items() if things}
