@@ -251,6 +251,37 @@ TEST_CASE("commands that meet are merged or wait for each other", "[agent]") {
   in_world(commands_meet);
 }
 
+static Task<> boots_take_turns(World& world) {
+  FakeAgent agent(co_await asio::this_coro::executor, world);
+  auto& sandboxes = agent.sandboxes();
+  world.guest_answers = false;
+  api::agent::CreateSandboxRequest requests[4];
+  std::string failures[4];
+  async::Scope scope(co_await asio::this_coro::executor, "test");
+  for (int i = 0; i < 4; ++i) {
+    requests[i] = create_request();
+    scope.spawn(ignore(sandboxes.create(requests[i]), failures[i]));
+    while (world.reached("attach") <= i) co_await async::sleep(5ms);  // so that the order is known
+    co_await async::sleep(20ms);
+  }
+  CHECK(world.pids().size() == 2);                     // the fake host has two places
+  co_await sandboxes.destroy(requests[2].sandbox_id);  // one that waits
+  CHECK(world.pids().size() == 2);
+  world.guest_answers = true;
+  co_await scope.join();
+  for (const int i : {0, 1, 3}) {
+    CHECK(failures[i].empty());
+    CHECK(state_of(agent, requests[i].sandbox_id) == SandboxState::running);
+    co_await sandboxes.destroy(requests[i].sandbox_id);
+  }
+  CHECK(failures[2].find("destroyed meanwhile") != std::string::npos);
+  check_empty(world, agent);
+  co_await agent.end();
+}
+TEST_CASE("cold boots take turns", "[agent]") {
+  in_world(boots_take_turns);
+}
+
 static Task<> idle(World& world) {
   FakeAgent agent(co_await asio::this_coro::executor, world);
   async::Scope scope(co_await asio::this_coro::executor, "test");
