@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/text.h"
 #include "core/log/log.h"
 #include "envd/limits.h"
 #include "linux/procfs.h"
@@ -13,6 +14,8 @@ namespace wrenn::envd {
 namespace {
 
 constexpr int kRetriesPerRetire = 4;
+constexpr const char* kThreadsMax = "/proc/sys/kernel/threads-max";
+constexpr std::size_t kNumberBytes = 64;  // of a file with one number
 
 struct Weights {
   const char* name;
@@ -29,6 +32,9 @@ std::string set_up(const std::string& root, const Weights& weights) {
   const std::string memory = std::to_string(total - ours);
   group->set_cpu_weight(weights.cpu);
   group->set_memory_max(total - ours);
+  // A fork bomb must leave threads for envd and what envd starts.
+  if (const auto threads = parse_int<std::uint64_t>(trim(sys::read_file(kThreadsMax, kNumberBytes))))
+    group->set_pids_max(*threads / 4 * 3);
   // Without these controllers the files are missing, and the processes are merely unlimited.
   (void)sys::try_write_existing(path + "/memory.high", memory);
   (void)sys::try_write_existing(path + "/io.weight", weights.io);
@@ -40,7 +46,7 @@ std::string set_up(const std::string& root, const Weights& weights) {
 Cgroups::Cgroups(const std::string& root) {
   if (root.empty()) return;
   try {
-    for (const char* controller : {"+cpu", "+memory", "+io"})
+    for (const char* controller : {"+cpu", "+memory", "+io", "+pids"})
       (void)sys::try_write_existing(root + "/cgroup.subtree_control", controller);
     user_ = set_up(root, {"user", 50, "default 10"});
     pty_ = set_up(root, {"pty", 200, "default 50"});

@@ -3,6 +3,7 @@
 //
 //   /sys/fs/cgroup/user   commands   cpu.weight 50,  io.weight 10, memory: all but a share for envd
 //   /sys/fs/cgroup/pty    terminals  cpu.weight 200, io.weight 50, the same
+//   both                     pids.max three quarters of what the kernel allows
 //     each with one group per process ("p17"), in which the process is created
 //
 // envd itself stays in the root group. Without a writable cgroup v2 everything here does nothing.

@@ -14,8 +14,8 @@ using async::Task;
 namespace {
 
 Task<> read_away(http::Body& body, std::uint64_t limit) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kTransferChunkBytes);
-  const std::span<char> space(buffer.get(), limits::kTransferChunkBytes);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kTransferBytes);
+  const std::span<char> space(buffer.get(), limits::kTransferBytes);
   for (std::uint64_t drained = 0; drained < limit;) {
     const std::size_t got = co_await body.read_some(space);
     if (got == 0) break;

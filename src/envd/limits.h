@@ -21,6 +21,9 @@ inline constexpr std::size_t kTokenBytes = 4096;             // access token
 inline constexpr std::size_t kHostNameBytes = 64;            // HOST_NAME_MAX of Linux
 inline constexpr std::size_t kHostsFileBytes = 1024 * 1024;  // /etc/hosts
 inline constexpr std::size_t kEntropyBytes = 512;            // seed from the host
+// A refused body is read away up to here, so that its sender gets to read why.
+inline constexpr std::uint64_t kDrainBytes = 64 * 1024 * 1024;
+inline constexpr auto kDrainTime = 10s;
 
 // Processes.
 inline constexpr std::size_t kProcesses = 1024;         // alive at a time
@@ -28,42 +31,36 @@ inline constexpr std::size_t kFinishedProcesses = 256;  // whose end can still b
 inline constexpr auto kFinishedKeep = 60s;              // … for this long (spec: at least 30 s)
 inline constexpr std::size_t kSubscribers = 64;         // streams attached to one process
 inline constexpr std::size_t kTagBytes = 1024;
-inline constexpr std::size_t kOutputLogBytes =
-    256 * 1024;  // output of one process that waits for its slowest reader
-inline constexpr std::size_t kPipeChunkBytes = 32 * 1024;  // one data event from a pipe (spec/envd.md §10.1)
-inline constexpr std::size_t kPtyChunkBytes = 16 * 1024;   // one data event from a terminal
+inline constexpr std::size_t kOutputLogBytes = 256 * 1024;  // of a process that waits for its slowest reader
+inline constexpr std::size_t kPipeChunkBytes = 32 * 1024;   // one data event from a pipe (spec/envd.md §10.1)
+inline constexpr std::size_t kPtyChunkBytes = 16 * 1024;    // one data event from a terminal
 inline constexpr auto kKeepaliveDefault = 90s;
 inline constexpr auto kKeepaliveMin = 1s;
 inline constexpr auto kKeepaliveMax = 600s;
 inline constexpr auto kLifetimeMax = std::chrono::hours(24 * 365);  // a longer Connect-Timeout-Ms is no limit
-inline constexpr auto kKillNowWait =
-    200ms;                             // the loop stands still for a child that could not be looked after
-inline constexpr auto kKillWait = 5s;  // from SIGKILL at shutdown until we stop waiting for the end
+inline constexpr auto kKillNowWait = 200ms;  // the loop waits for a child that nobody can look after
+inline constexpr auto kKillWait = 5s;        // from SIGKILL at shutdown until we stop waiting for the end
+inline constexpr std::uint64_t kChildDescriptors = 1024;  // soft limit of a process, as login shells have
 
 // Files.
-inline constexpr std::size_t kTransferChunkBytes =
-    256 * 1024;                                              // one read or write of /files; two are in flight
+inline constexpr std::size_t kTransferBytes = 256 * 1024;    // one read or write of /files; two are in flight
 inline constexpr std::size_t kListEntries = 50'000;          // of one ListDir
 inline constexpr std::size_t kListBytes = 12 * 1024 * 1024;  // its JSON; clients refuse more than 16 MiB
 inline constexpr std::uint32_t kListDepth = 256;             // deeper is refused, so recursion is bounded
 inline constexpr int kSymlinks = 40;                         // as the kernel
-inline constexpr std::uint64_t kDrainBytes =
-    64 * 1024 * 1024;                     // of a refused upload are read away, so that its
-inline constexpr auto kDrainTime = 10s;   // sender gets to read why
-inline constexpr auto kCopyTime = 10min;  // a move from one file system to another
+inline constexpr auto kCopyTime = 10min;                     // a move from one file system to another
 
 // Machine.
-inline constexpr std::uint64_t kOwnDescriptors =
-    65'536;  // envd's own: some six per process, one per connection
-inline constexpr std::uint64_t kChildDescriptors = 1024;  // soft limit of a process, as login shells have
-inline constexpr std::size_t kThreads = 3;                // for calls that may block: files, spawn
-inline constexpr auto kCpuSampleFresh = 500ms;            // a younger sample is answered again
-inline constexpr auto kCpuSampleOld = 30s;                // an older one says nothing about now
-inline constexpr auto kCpuSampleWait = 100ms;             // between two samples when there was no usable one
-inline constexpr auto kClockTolerance = 50ms;             // a smaller difference to the host's clock stays
-inline constexpr auto kStopGrace = 2s;                    // for running requests after SIGTERM
-inline constexpr std::uint64_t kAgentMemoryShare = 8;     // 1/8 of the machine, at most …
-inline constexpr std::uint64_t kAgentMemoryBytes =
-    128 * 1024 * 1024;  // … this much, is kept from user processes
+inline constexpr std::uint64_t kOwnDescriptors = 65'536;  // some six per process, one per connection
+inline constexpr std::size_t kFileThreads = 3;            // for calls on files, which may block
+inline constexpr std::size_t kSpawnThreads = 2;  // of their own: a file system that hangs must leave a way in
+inline constexpr auto kCpuSampleFresh = 500ms;   // a younger sample is answered again
+inline constexpr auto kCpuSampleOld = 30s;       // an older one says nothing about now
+inline constexpr auto kCpuSampleWait = 100ms;    // between two samples when there was no usable one
+inline constexpr auto kClockTolerance = 50ms;    // a smaller difference to the host's clock stays
+inline constexpr auto kStopGrace = 2s;           // for running requests after SIGTERM
+// Kept from user processes: this share of the machine, but not more than so many bytes.
+inline constexpr std::uint64_t kAgentMemoryShare = 8;  // an eighth
+inline constexpr std::uint64_t kAgentMemoryBytes = 128 * 1024 * 1024;
 
 }  // namespace wrenn::envd::limits

@@ -64,8 +64,8 @@ void raise_descriptor_limit() {
 // The linker's names for the begin of the executable and the end of its code.
 extern "C" const char __executable_start, etext;
 
-// Pages of the executable that only start-up touched (initialisers of all roles) leave our memory; what is used again
-// comes back from the page cache. 7 MiB resident become 3 [measured].
+// Pages of the executable that only start-up touched (initialisers of all roles) leave our memory; what is
+// used again comes back from the page cache. 7 MiB resident become 3 [measured].
 void forget_startup_pages() {
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = reinterpret_cast<std::uintptr_t>(&__executable_start) / page * page;
@@ -82,14 +82,15 @@ Task<> serve(Options options) {
   const auto executor = co_await asio::this_coro::executor;
 
   // 1. Threads for what may block, before anything that uses them; they end after it.
-  async::ThreadPool threads("sys", limits::kThreads);
+  async::ThreadPool file_threads("files", limits::kFileThreads);
+  async::ThreadPool spawn_threads("spawn", limits::kSpawnThreads);
 
   // 2. The groups that keep user processes from taking all of the machine.
   Cgroups cgroups(cgroup_root_of(options));
 
   // 3. What we serve.
-  process::Table processes(executor, threads, cgroups);
-  Routes routes(options.in_guest, executor, threads, processes);
+  process::Table processes(executor, spawn_threads, cgroups);
+  Routes routes(options.in_guest, executor, file_threads, processes);
   if (options.in_guest) write_marker("SANDBOX", "true");
 
   // 4. Listen. From here on the host can reach us.

@@ -81,8 +81,7 @@ class Buffer {
 };
 
 Task<> send_range(http::BodyWriter& writer, async::ThreadPool& threads, sys::FdView file, ByteRange range) {
-  const auto bytes =
-      static_cast<std::size_t>(std::min<std::uint64_t>(range.length, limits::kTransferChunkBytes));
+  const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(range.length, limits::kTransferBytes));
   Buffer going(bytes), coming(range.length > bytes ? bytes : 0);
   std::uint64_t at = range.first;
   std::uint64_t left = range.length;

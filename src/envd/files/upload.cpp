@@ -44,14 +44,14 @@ struct Received {
 };
 
 struct Piece {
-  std::unique_ptr<char[]> data = std::make_unique_for_overwrite<char[]>(limits::kTransferChunkBytes);
+  std::unique_ptr<char[]> data = std::make_unique_for_overwrite<char[]>(limits::kTransferBytes);
   std::size_t size = 0;
 };
 
 Task<> fill(http::Body& body, Piece& piece) {
   piece.size = 0;
-  while (piece.size < limits::kTransferChunkBytes) {
-    const std::span<char> free(piece.data.get() + piece.size, limits::kTransferChunkBytes - piece.size);
+  while (piece.size < limits::kTransferBytes) {
+    const std::span<char> free(piece.data.get() + piece.size, limits::kTransferBytes - piece.size);
     const std::size_t got = co_await body.read_some(free);
     if (got == 0) break;
     piece.size += got;
@@ -76,7 +76,7 @@ Task<> receive(http::Body& body, async::ThreadPool& threads, PendingFile& file) 
   std::optional<Piece> arriving;
   while (arrived.size > 0) {
     std::exception_ptr failure;
-    const bool ended = arrived.size < limits::kTransferChunkBytes;
+    const bool ended = arrived.size < limits::kTransferBytes;
     if (ended) {
       co_await store(threads, file, arrived, failure);
       if (failure) std::rethrow_exception(failure);
