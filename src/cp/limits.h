@@ -28,7 +28,6 @@ inline constexpr std::uint64_t kUploadBytes = 100 * 1024 * 1024;     // files/wr
 inline constexpr std::uint64_t kUploadSlackBytes = 64 * 1024;        // multipart heads around the file
 inline constexpr std::uint64_t kUploadSpoolBytes = 4 * 1024 * 1024;  // a file part that comes before its path
 inline constexpr std::size_t kGuestPathBytes = 4096;                 // PATH_MAX of the guest
-inline constexpr std::size_t kCopyBufferBytes = 64 * 1024;
 
 // Capsules whose JSON is kept for lists; about 400 bytes each.
 inline constexpr std::size_t kCapsuleTexts = 20'000;

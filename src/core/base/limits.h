@@ -35,7 +35,8 @@ inline constexpr std::size_t kHttpJoinBytes = 16 * 1024;  // a body up to this i
 inline constexpr std::size_t kHttpLingerBytes = 1024 * 1024;
 
 // Streams.
-inline constexpr std::size_t kPumpBufferBytes = 32 * 1024;  // of each direction
+inline constexpr std::size_t kTransferFirstBytes = 4 * 1024;   // one read of a stream that is passed on, at first …
+inline constexpr std::size_t kTransferMostBytes = 256 * 1024;  // … and when it brings all that it can
 inline constexpr auto kPumpHalfOpenTimeout = 120s;          // one direction has ended and the other does not move
 inline constexpr unsigned kStreamWritesPerTurn = 16;        // writes without a wait before others get a turn
 inline constexpr auto kPeerClosedPoll = 500ms;              // while unread bytes hide the end of the connection

@@ -23,7 +23,7 @@ namespace wrenn::http {
 
 namespace {
 
-constexpr std::size_t kBufferBytes = 64 * 1024;
+constexpr std::size_t kBufferBytes = limits::kTransferMostBytes;
 // After the last delimiter, and before the first: nobody sends more than a line or two there.
 constexpr std::size_t kMarginBytes = 64 * 1024;
 

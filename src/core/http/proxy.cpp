@@ -7,6 +7,7 @@
 #include "core/base/limits.h"
 #include "core/base/text.h"
 #include "core/http/head_writer.h"
+#include "core/net/transfer_buffer.h"
 
 namespace wrenn::http {
 
@@ -84,19 +85,18 @@ Task<std::size_t> read_from_client(Passage& passage, std::span<char> space) {
 // Passes the request's body on, then watches for the client's end; so this returns only when the client is
 // gone.
 Task<> upload_then_watch(Passage& passage) {
-  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kPumpBufferBytes);
-  const std::span<char> space(buffer.get(), limits::kPumpBufferBytes);
+  net::TransferBuffer buffer;
   bool heard = true;  // the upstream still takes the body
   while (heard) {
-    const std::size_t got = co_await read_from_client(passage, space);
+    const std::string_view data = buffer.took(co_await read_from_client(passage, buffer.space()));
     passage.moved();
     try {
-      if (got == 0) {
+      if (data.empty()) {
         co_await passage.exchange.finish_body();
         break;
       }
-      const std::string_view data(space.data(), got);
       co_await passage.exchange.write(data);
+      buffer.passed_on();
     } catch (const Error& error) {
       // An upstream may answer and close before it has read everything; its answer tells.
       if (error.code() != ErrorCode::unavailable) throw;
@@ -125,14 +125,13 @@ Task<> download(Passage& passage) {
   // kernel.
   exchange.set_stall_limit(std::chrono::seconds(0));
   auto writer = co_await passage.reply.stream(exchange.status(), std::move(headers), length);
-  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kPumpBufferBytes);
-  const std::span<char> space(buffer.get(), limits::kPumpBufferBytes);
+  net::TransferBuffer buffer;
   for (;;) {
-    const std::size_t got = co_await exchange.body().read_some(space);
-    if (got == 0) break;
+    const std::string_view data = buffer.took(co_await exchange.body().read_some(buffer.space()));
+    if (data.empty()) break;
     passage.moved();
-    const std::string_view data(space.data(), got);
     co_await writer->write(data);
+    buffer.passed_on();
   }
   co_await writer->finish();
 }

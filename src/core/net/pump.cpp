@@ -2,6 +2,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/net/stream.h"
+#include "core/net/transfer_buffer.h"
 
 namespace wrenn::net {
 
@@ -11,14 +12,13 @@ static Task<> pump_one_way(Stream& from, Stream& to, std::string initial,
     if (on_bytes) on_bytes();
     co_await to.write(initial);
   }
-  const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kPumpBufferBytes);
-  const std::span<char> space(buffer.get(), limits::kPumpBufferBytes);
+  TransferBuffer buffer;
   for (;;) {
-    const std::size_t got = co_await from.read_some(space);
-    if (got == 0) break;
+    const std::string_view data = buffer.took(co_await from.read_some(buffer.space()));
+    if (data.empty()) break;
     if (on_bytes) on_bytes();
-    const std::string_view data(space.data(), got);
     co_await to.write(data);
+    buffer.passed_on();
   }
   // `to` hears no more from this side, and `from` no longer speaks: the other direction is all that is left,
   // and a peer that neither ends it nor moves it must not hold the connection for ever.

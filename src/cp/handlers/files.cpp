@@ -1,6 +1,7 @@
 #include "cp/handlers/files.h"
 
 #include "api/errors.h"
+#include "core/net/transfer_buffer.h"
 #include "cp/handlers/upload.h"
 #include "cp/handlers/views.h"
 #include "cp/limits.h"
@@ -55,12 +56,13 @@ Task<> Files::read(Request& request, Reply& reply) {
   http::Headers fields;
   fields.set("Content-Type", http::kOctetStream);
   const auto writer = co_await reply.stream(200, fields, length);
-  std::string buffer(limits::kCopyBufferBytes, '\0');
+  net::TransferBuffer buffer;
   for (;;) {
     // A failure from here on cuts the connection: the client sees that it has not got everything.
-    const auto got = co_await exchange->body().read_some(std::span<char>(buffer));
-    if (got == 0) break;
-    co_await writer->write(std::string_view(buffer.data(), got));
+    const auto data = buffer.took(co_await exchange->body().read_some(buffer.space()));
+    if (data.empty()) break;
+    co_await writer->write(data);
+    buffer.passed_on();
   }
   co_await writer->finish();
 }

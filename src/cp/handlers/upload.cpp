@@ -1,6 +1,7 @@
 #include "cp/handlers/upload.h"
 
 #include "core/base/error.h"
+#include "core/net/transfer_buffer.h"
 #include "cp/limits.h"
 #include "cp/service/admission.h"
 #include "cp/service/failures.h"
@@ -64,11 +65,12 @@ Task<GuestFile> open_file(api::EnvdClient& envd, std::string path) {
 // turns out to be torn, the connection to it is cut and no short file passes for a whole one.
 Task<> copy_part(http::Multipart& form, api::EnvdClient& envd, std::string path) {
   auto file = co_await open_file(envd, std::move(path));
-  std::string buffer(limits::kCopyBufferBytes, '\0');
+  net::TransferBuffer buffer;
   for (;;) {
-    const auto got = co_await form.read_some(std::span<char>(buffer));
-    if (got == 0) break;
-    co_await file.write(std::string_view(buffer.data(), got));
+    const auto data = buffer.took(co_await form.read_some(buffer.space()));
+    if (data.empty()) break;
+    co_await file.write(data);
+    buffer.passed_on();
   }
   co_await file.finish();
 }
