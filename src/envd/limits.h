@@ -44,6 +44,7 @@ inline constexpr std::uint64_t kChildDescriptors = 1024;  // soft limit of a pro
 
 // Files.
 inline constexpr std::size_t kTransferBytes = 256 * 1024;    // one read or write of /files; two are in flight
+inline constexpr std::size_t kDirectAlignBytes = 4096;       // place and size of direct writes; disks want 512 or 4096
 inline constexpr std::size_t kListEntries = 50'000;          // of one ListDir
 inline constexpr std::size_t kListBytes = 12 * 1024 * 1024;  // its JSON; clients refuse more than 16 MiB
 inline constexpr std::uint32_t kListDepth = 256;             // deeper is refused, so recursion is bounded

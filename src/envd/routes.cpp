@@ -21,7 +21,8 @@ http::Response json_no_store(std::string json) {
 }  // namespace
 
 Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes)
-    : threads_(threads),
+    : cache_(in_guest ? files::PageCache::avoid : files::PageCache::use),
+      threads_(threads),
       init_(in_guest, threads, token_, defaults_),
       processes_(executor, processes, defaults_),
       filesystem_(threads, defaults_) {
@@ -91,11 +92,11 @@ Task<> Routes::envs(http::Request&, http::Reply& reply) {
 }
 
 Task<> Routes::read_file(http::Request& request, http::Reply& reply) {
-  return files::download(request, reply, threads_, defaults_);
+  return files::download(request, reply, threads_, defaults_, cache_);
 }
 
 Task<> Routes::write_file(http::Request& request, http::Reply& reply) {
-  return files::upload(request, reply, threads_, defaults_);
+  return files::upload(request, reply, threads_, defaults_, cache_);
 }
 
 }  // namespace wrenn::envd

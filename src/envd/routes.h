@@ -3,6 +3,7 @@
 
 #include "core/http/router.h"
 #include "envd/auth.h"
+#include "envd/files/aligned_bytes.h"
 #include "envd/files/filesystem_service.h"
 #include "envd/init_endpoint.h"
 #include "envd/metrics.h"
@@ -26,6 +27,7 @@ class Routes {
   async::Task<> read_file(http::Request& request, http::Reply& reply);
   async::Task<> write_file(http::Request& request, http::Reply& reply);
 
+  const files::PageCache cache_;
   async::ThreadPool& threads_;
   AccessToken token_;
   Defaults defaults_;

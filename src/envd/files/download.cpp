@@ -32,13 +32,14 @@ constexpr std::size_t kUnsizedBytes = 4 * 1024 * 1024;  // of a file whose size 
 
 struct OpenFile {
   sys::Fd fd;
+  sys::Fd direct;  // the same file past the page cache; invalid where that cannot be or need not
   std::uint64_t size = 0;
   std::time_t modified = 0;
   std::string unsized_content;  // when size is 0 and there is something nevertheless
 };
 
 // O_NONBLOCK: a FIFO must not hold us up.
-OpenFile open_regular(const std::string& path) {
+OpenFile open_regular(const std::string& path, PageCache cache) {
   OpenFile file;
   file.fd = sys::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.fd.valid()) throw_path_error("open", path);
@@ -51,6 +52,10 @@ OpenFile open_regular(const std::string& path) {
   file.size = static_cast<std::uint64_t>(info.st_size);
   file.modified = info.st_mtim.tv_sec;
   if (file.size == 0) file.unsized_content = sys::read_up_to(file.fd, kUnsizedBytes);
+  if (cache == PageCache::avoid && file.size >= limits::kTransferBytes) {
+    const std::string same = fmt::format("/proc/self/fd/{}", file.fd.get());
+    file.direct = sys::Fd::adopt(::open(same.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT));
+  }
   return file;
 }
 
@@ -61,28 +66,22 @@ std::size_t read_cached(sys::FdView file, std::span<char> into, std::uint64_t of
   return got > 0 ? static_cast<std::size_t>(got) : 0;
 }
 
-Task<> read_piece(async::ThreadPool& threads, sys::FdView file, std::span<char> into, std::uint64_t offset) {
-  const std::size_t cached = read_cached(file, into, offset);
+Task<> read_piece(async::ThreadPool& threads, const OpenFile& file, std::span<char> into,
+                  std::uint64_t offset) {
+  const std::size_t cached = read_cached(file.fd, into, offset);
   if (cached == into.size()) co_return;
-  auto work = [file, rest = into.subspan(cached), from = offset + cached] {
-    sys::pread_full(file, std::as_writable_bytes(rest), from);
+  const auto rest = into.subspan(cached);
+  const bool direct = file.direct.valid() && fits_direct(rest, offset);
+  auto work = [&fd = direct ? file.direct : file.fd, rest, from = offset + cached] {
+    sys::pread_full(fd, std::as_writable_bytes(rest), from);
   };
   co_await async::offload(threads, std::move(work));
 }
 
-class Buffer {
- public:
-  explicit Buffer(std::size_t bytes) : data_(std::make_unique_for_overwrite<char[]>(bytes)), bytes_(bytes) {}
-  std::span<char> first(std::uint64_t bytes) { return {data_.get(), std::min<std::uint64_t>(bytes, bytes_)}; }
-
- private:
-  std::unique_ptr<char[]> data_;
-  std::size_t bytes_;
-};
-
-Task<> send_range(http::BodyWriter& writer, async::ThreadPool& threads, sys::FdView file, ByteRange range) {
+Task<> send_range(http::BodyWriter& writer, async::ThreadPool& threads, const OpenFile& file,
+                  ByteRange range) {
   const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(range.length, limits::kTransferBytes));
-  Buffer going(bytes), coming(range.length > bytes ? bytes : 0);
+  AlignedBytes going(bytes), coming(range.length > bytes ? bytes : 0);
   std::uint64_t at = range.first;
   std::uint64_t left = range.length;
   std::span<char> piece = going.first(left);
@@ -97,7 +96,7 @@ Task<> send_range(http::BodyWriter& writer, async::ThreadPool& threads, sys::FdV
     }
     const std::span<char> next = coming.first(left);
     auto writing = writer.write(out);
-    if (read_cached(file, next, at) == next.size()) {
+    if (read_cached(file.fd, next, at) == next.size()) {
       co_await std::move(writing);
     } else {
       auto reading = read_piece(threads, file, next, at);
@@ -124,10 +123,10 @@ std::optional<std::string_view> range_field(const http::Request& request, std::t
 }  // namespace
 
 Task<> download(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-                const Defaults& defaults) {
+                const Defaults& defaults, PageCache cache) {
   const User user = user_of(request, defaults, request.query_value("username"));
   const std::string path = resolve(request.query_value("path").value_or(""), user.home, defaults.workdir);
-  auto work = [path] { return open_regular(path); };
+  auto work = [path, cache] { return open_regular(path, cache); };
   const OpenFile file = co_await async::offload(threads, std::move(work));
 
   http::Headers fields;
@@ -160,7 +159,7 @@ Task<> download(http::Request& request, http::Reply& reply, async::ThreadPool& t
     fields.set("Content-Range",
                fmt::format("bytes {}-{}/{}", range.first, range.first + range.length - 1, file.size));
   const auto writer = co_await reply.stream(is_part ? 206 : 200, std::move(fields), range.length);
-  if (range.length > 0) co_await send_range(*writer, threads, file.fd, range);
+  if (range.length > 0) co_await send_range(*writer, threads, file, range);
   co_await writer->finish();
 }
 

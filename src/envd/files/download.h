@@ -4,6 +4,7 @@
 #include "core/async/offload.h"
 #include "core/http/reply.h"
 #include "envd/defaults.h"
+#include "envd/files/aligned_bytes.h"
 
 namespace wrenn::envd::files {
 
@@ -11,6 +12,6 @@ namespace wrenn::envd::files {
 // whole. Throws Error(not_found), Error(invalid_argument) for a directory or a device,
 // Error(unauthenticated), SystemError.
 async::Task<> download(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-                       const Defaults& defaults);
+                       const Defaults& defaults, PageCache cache);
 
 }  // namespace wrenn::envd::files

@@ -44,8 +44,9 @@ void check_space(const std::string& directory, std::uint64_t bytes) {
 
 }  // namespace
 
-PendingFile::PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes)
-    : path_(path), target_(follow_links(path)), owner_(user.uid), group_(user.gid) {
+PendingFile::PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes,
+                         PageCache cache)
+    : path_(path), target_(follow_links(path)), owner_(user.uid), group_(user.gid), cache_(cache) {
   if (base_name(path).size() > NAME_MAX) {
     errno = ENAMETOOLONG;
     throw_path_error("create", path);
@@ -86,6 +87,9 @@ PendingFile::PendingFile(PendingFile&& other) noexcept
       group_(other.group_),
       mode_(other.mode_),
       in_place_(other.in_place_),
+      cache_(other.cache_),
+      direct_(other.direct_),
+      bytes_(other.bytes_),
       directories_(std::move(other.directories_)),
       fd_(std::move(other.fd_)) {}
 
@@ -101,7 +105,16 @@ void PendingFile::open_temporary() {
   temporary_ = path;
 }
 
+// A file system without direct writes refuses the flag (tmpfs), which is no failure.
+void PendingFile::write_directly(bool wanted) {
+  if (wanted == direct_) return;
+  if (!wanted && ::fcntl(fd_.get(), F_SETFL, 0) != 0) throw_errno("write '{}'", sanitize_utf8(path_));
+  direct_ = wanted && ::fcntl(fd_.get(), F_SETFL, O_DIRECT) == 0;
+}
+
 void PendingFile::append(std::span<const char> data) {
+  write_directly(cache_ == PageCache::avoid && !in_place_ && fits_direct(data, bytes_));
+  bytes_ += data.size();
   sys::write_full(fd_, std::string_view(data.data(), data.size()));
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "envd/files/aligned_bytes.h"
 #include "envd/files/directories.h"
 #include "envd/users.h"
 #include "linux/fd.h"
@@ -21,11 +22,13 @@ class PendingFile {
   // `path`: absolute; a symbolic link in its place is followed. Missing directories are made, owned by
   // `user`. `bytes`, when known, must fit on the disk. Throws Error(invalid_argument) for a directory, a
   // device or an impossible name, SystemError (ENOSPC).
-  PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes);
+  PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes, PageCache cache);
   ~PendingFile();
   PendingFile(PendingFile&& other) noexcept;
   PendingFile& operator=(PendingFile&&) = delete;
 
+  // Only whole pieces of limits::kTransferBytes from aligned memory can avoid the page cache, and not on every file
+  // system; the others are written as usual.
   void append(std::span<const char> data);
   // The content is complete: sets mode and owner, closes. A new file gets 0644 and the user; an existing one
   // keeps its mode, and its owner if the user is root: whoever else uploads owns what they uploaded.
@@ -37,6 +40,7 @@ class PendingFile {
 
  private:
   void open_temporary();
+  void write_directly(bool wanted);
 
   std::string path_;
   std::string target_;     // what path_ leads to
@@ -45,6 +49,9 @@ class PendingFile {
   gid_t group_;
   mode_t mode_ = 0644;
   bool in_place_ = false;  // a file where no other can be made beside it (/proc, /sys)
+  PageCache cache_;
+  bool direct_ = false;
+  std::uint64_t bytes_ = 0;  // appended so far
   MadeDirectories directories_;
   sys::Fd fd_;
 };

@@ -34,7 +34,8 @@ class PartBody final : public http::Body {
 // Those received so far. Thrown away in the reverse order, so that a directory goes after what is in it.
 struct Received {
   std::vector<PendingFile> files;
-  Received() = default;
+  const PageCache cache;
+  explicit Received(PageCache page_cache) : cache(page_cache) {}
   ~Received() { discard(); }
   void discard() noexcept {
     while (!files.empty()) files.pop_back();
@@ -44,14 +45,14 @@ struct Received {
 };
 
 struct Piece {
-  std::unique_ptr<char[]> data = std::make_unique_for_overwrite<char[]>(limits::kTransferBytes);
+  AlignedBytes bytes{limits::kTransferBytes};
   std::size_t size = 0;
 };
 
 Task<> fill(http::Body& body, Piece& piece) {
   piece.size = 0;
   while (piece.size < limits::kTransferBytes) {
-    const std::span<char> free(piece.data.get() + piece.size, limits::kTransferBytes - piece.size);
+    const std::span<char> free = piece.bytes.first(limits::kTransferBytes).subspan(piece.size);
     const std::size_t got = co_await body.read_some(free);
     if (got == 0) break;
     piece.size += got;
@@ -60,8 +61,8 @@ Task<> fill(http::Body& body, Piece& piece) {
 
 // Keeps a failure for later: the read of the body beside it must not be cancelled, or the connection could
 // not be answered any more.
-Task<> store(async::ThreadPool& threads, PendingFile& file, const Piece& piece, std::exception_ptr& failure) {
-  auto work = [&file, data = std::span<const char>(piece.data.get(), piece.size)] { file.append(data); };
+Task<> store(async::ThreadPool& threads, PendingFile& file, Piece& piece, std::exception_ptr& failure) {
+  auto work = [&file, data = piece.bytes.first(piece.size)] { file.append(data); };
   try {
     co_await async::offload(threads, std::move(work));
   } catch (const Error&) {
@@ -95,8 +96,9 @@ Task<> receive(http::Body& body, async::ThreadPool& threads, PendingFile& file) 
 
 Task<> receive_file(http::Body& body, async::ThreadPool& threads, std::string path, User user,
                     Received& received) {
+  const PageCache cache = received.cache;
   const auto bytes = body.remaining();
-  auto open = [path, user, bytes] { return PendingFile(path, user, bytes); };
+  auto open = [path, user, bytes, cache] { return PendingFile(path, user, bytes, cache); };
   PendingFile file = co_await async::offload(threads, std::move(open));
   received.files.push_back(std::move(file));
   co_await receive(body, threads, received.files.back());
@@ -161,14 +163,14 @@ std::string result_json(const std::vector<PendingFile>& files) {
 }  // namespace
 
 Task<> upload(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-              const Defaults& defaults) {
+              const Defaults& defaults, PageCache cache) {
   const auto coding = request.headers.get("Content-Encoding");
   if (coding && !equals_ignoring_case(*coding, "identity"))
     throw_error(ErrorCode::invalid_argument, "Content-Encoding '{}': send the file as it is (identity)",
                 sanitize_utf8(*coding));
   const User user = user_of(request, defaults, request.query_value("username"));
 
-  Received received;
+  Received received(cache);
   std::exception_ptr failure;
   try {
     co_await receive_all(request, threads, user, defaults, received);

@@ -4,6 +4,7 @@
 #include "core/async/offload.h"
 #include "core/http/reply.h"
 #include "envd/defaults.h"
+#include "envd/files/aligned_bytes.h"
 
 namespace wrenn::envd::files {
 
@@ -13,6 +14,6 @@ namespace wrenn::envd::files {
 // Error(invalid_argument), Error(unauthenticated), SystemError (ENOSPC), and what the body throws when it is
 // cut.
 async::Task<> upload(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-                     const Defaults& defaults);
+                     const Defaults& defaults, PageCache cache);
 
 }  // namespace wrenn::envd::files
