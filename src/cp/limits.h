@@ -66,6 +66,7 @@ inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
 inline constexpr std::chrono::seconds kHostLost =
     90s;  // without an answer: unreachable, its capsules missing
 inline constexpr std::chrono::seconds kSettleGrace = 5s;   // a transient row this young belongs to somebody
+inline constexpr std::chrono::seconds kFirstRoundTimeout = 10s;  // start-up waits so long for the host's word
 inline constexpr std::chrono::seconds kOrphanGrace = 60s;  // a capsule on a host that no row knows
 inline constexpr std::chrono::seconds kFailedKept =
     3600s;  // a failed capsule that once ran stays on its host

@@ -7,6 +7,7 @@
 #include "core/http/server.h"
 #include "core/log/log.h"
 #include "cp/errors.h"
+#include "cp/limits.h"
 #include "cp/middleware.h"
 #include "cp/routes.h"
 #include "cp/store/schema.h"
@@ -50,6 +51,23 @@ class Core {
         middleware_(routes_.router(), metrics_),
         server_(executor, handler(), options()) {
     capsules_.on_unsettled = [this] { reconciler_.wake(); };
+  }
+
+  // Before the first request: what happened to capsules while no control plane ran must not be answered wrongly.
+  // A host that does not answer is no reason not to start.
+  Task<> agree_with_host() {
+    auto round = reconciler_.round();
+    std::exception_ptr failure;
+    try {
+      co_await async::with_timeout(limits::kFirstRoundTimeout, "the first comparison with the host",
+                                   std::move(round));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (!failure) co_return;
+    if (async::is_cancellation(failure)) std::rethrow_exception(failure);
+    log::warn("starting without the host's word on its capsules; it is asked again soon",
+              {{"error", wrenn::describe(failure)}});
   }
 
   Task<> serve(net::Listener& listener, Task<> stop) {
@@ -118,6 +136,7 @@ Task<> serve(const Config& config, db::Database& database, Task<> stop,
   const auto executor = co_await asio::this_coro::executor;
   net::Listener listener(executor, net::Address::parse(config.listen));
   Core core(executor, config, database);
+  co_await core.agree_with_host();
   log::info("control plane listens", {{"address", listener.address().text()},
                                       {"version", kVersion},
                                       {"agent", config.effective_agent_address()}});

@@ -397,6 +397,24 @@ def test_a_crash_of_the_control_plane_in_the_middle_of_create(plane):
     assert plane.post(f"/v1/capsules/{capsule}/ping").status == 204
 
 
+def test_the_first_answer_after_a_start_knows_what_happened_meanwhile(slow):
+    plane = slow
+    capsule = plane.create()
+    plane.stop()
+    plane.agent.pause({"sandboxId": capsule})
+    plane.agent.on["ListSandboxes"] = late(0.7, lambda agent, request: agent.obey("ListSandboxes", request))
+    plane.start()
+    assert plane.get(f"/v1/capsules/{capsule}").json["status"] == "paused"
+
+
+def test_a_host_that_is_away_does_not_keep_the_control_plane_from_starting(plane):
+    capsule = plane.create()
+    plane.stop()
+    plane.agent.stop()
+    plane.start()
+    assert plane.get(f"/v1/capsules/{capsule}").json["status"] == "running"
+
+
 def test_a_restart_lets_operations_end(plane):
     plane.agent.on["CreateSandbox"] = late(1.5, FakeAgent.create)
     answer = in_background(lambda: plane.post("/v1/capsules", {}))
