@@ -10,6 +10,7 @@ import tempfile
 import time
 
 from figures import Report
+from streams import health_beside_streams
 from wrenn_platform import BINARY, DIR, Platform
 
 MIB = 1 << 20
@@ -124,6 +125,7 @@ def api(platform, report):
         report.line("api_list_100", "1/s", [rate], p99_ms=p99, connections=64, rows=100)
     finally:
         insert_rows(platform, 0)
+    health_beside_streams(platform, report)
 
 
 def insert_rows(platform, count):
