@@ -1,5 +1,7 @@
 #include "envd/rpc.h"
 
+#include <algorithm>
+
 #include "core/async/scope.h"
 #include "core/async/timeout.h"
 #include "core/base/error.h"
@@ -41,6 +43,14 @@ std::optional<std::chrono::milliseconds> timeout_of(const http::Request& request
   const std::chrono::milliseconds timeout(*ms);
   if (*ms == 0 || timeout > limits::kLifetimeMax) return std::nullopt;
   return timeout;
+}
+
+SteadyClock::duration keepalive_of(const http::Request& request) {
+  const auto field = request.headers.get("Keepalive-Ping-Interval");
+  const auto seconds = field ? parse_int<std::uint32_t>(*field) : std::nullopt;
+  if (!seconds || *seconds == 0) return limits::kKeepaliveDefault;
+  const std::chrono::seconds asked(*seconds);
+  return std::clamp<std::chrono::seconds>(asked, limits::kKeepaliveMin, limits::kKeepaliveMax);
 }
 
 Task<bool> check_content_type(http::Request& request, http::Reply& reply, std::string expected) {

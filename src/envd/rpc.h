@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/clock.h"
 #include "core/http/connect_rpc.h"
 #include "core/json/fields.h"
 #include "envd/limits.h"
@@ -21,6 +22,10 @@ using async::Task;
 
 // Connect-Timeout-Ms; absent when missing or 0 (no limit). Throws Error(invalid_argument).
 std::optional<std::chrono::milliseconds> timeout_of(const http::Request& request);
+
+// Keepalive-Ping-Interval: how long a stream may be silent before a sign of life; anything odd is the
+// default.
+SteadyClock::duration keepalive_of(const http::Request& request);
 
 // False, after answering 415, unless the content type is `expected` (parameters apart).
 Task<bool> check_content_type(http::Request& request, http::Reply& reply, std::string expected);
