@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 // one.
 inline constexpr auto kGuestReady = 30s;
 inline constexpr auto kGuestReadyEmulated = 75s;
+inline constexpr auto kBootTurn = 120s;        // a cold boot waits so long for its turn before it is refused
 inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
 inline constexpr auto kHealthInterval = 10ms;  // between two tries while the guest boots
 inline constexpr auto kHealthTry = 1s;         // one try: a SYN into a booting guest may be lost
@@ -62,6 +63,16 @@ inline constexpr std::uint64_t kDiskReserveBytes = 512ULL << 20;
 inline constexpr std::uint64_t kJournalRecordBytes = 1024 * 1024;
 inline constexpr std::size_t kConsoleTailBytes = 2048;  // of the console in the reason of a VMM's end
 inline constexpr std::size_t kReasonBytes = 4096;       // of a failure's text that is kept and reported
+
+// Ports of guests (spec/e2b/control-api.md §2; dial: spec/hostagent.md §9).
+inline constexpr int kPortDialTries = 5;       // a program that was just started is not listening yet …
+inline constexpr auto kPortDialPause = 100ms;  // … after the first try, then twice, thrice, … as long
+inline constexpr auto kPortConnect = 5s;       // one try at a guest that does not say no either
+inline constexpr std::chrono::seconds kPortHead = 620s;  // for the head of an answer: a long poll is no error
+inline constexpr int kSandboxRequests = 1000;  // inside one sandbox at once, before strangers are turned away
+// The control plane adds this much to a request it has accepted.
+inline constexpr std::size_t kAddedHeadBytes = 4096;
+inline constexpr std::size_t kAddedFields = 16;
 
 inline constexpr std::uint64_t kRpcBodyBytes = 1024 * 1024;
 inline constexpr auto kShutdownGrace = 5s;  // for requests under way when the agent ends

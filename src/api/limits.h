@@ -8,8 +8,9 @@ namespace wrenn::api::limits {
 
 using namespace std::chrono_literals;
 
-// Control plane → agent. Create covers a cold boot under TCG on a busy machine (spec/vm.md §8: envd ready 30 s).
-inline constexpr auto kAgentCreate = 90s;
+// Control plane → agent. Create covers the longest that an agent may take over it under emulation: its turn to boot, the
+// boot and the first call into the guest (agent/limits.h), and a margin.
+inline constexpr auto kAgentCreate = 240s;
 inline constexpr auto kAgentDestroy = 60s;
 inline constexpr auto kAgentPause = 300s;
 inline constexpr auto kAgentResume = 90s;

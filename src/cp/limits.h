@@ -49,6 +49,10 @@ inline constexpr std::size_t kPtyInputBytes = 256 * 1024;  // inputs joined into
 inline constexpr std::size_t kClientMessageBytes = 1024 * 1024;
 inline constexpr std::chrono::seconds kPtyCall = 5s;  // one input, resize or kill
 
+// Gateway to ports of guests. Each hop waits longer than the one before it, so that the nearest one answers.
+inline constexpr std::chrono::seconds kGatewayHead = 610s;
+inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when the control plane ends
+
 // API keys.
 inline constexpr std::chrono::seconds kApiKeyCacheTtl = 10s;
 inline constexpr std::size_t kApiKeyCacheEntries = 10'000;
@@ -56,7 +60,7 @@ inline constexpr std::chrono::seconds kApiKeyUsedPeriod = 60s;  // last_used is 
 
 // Deadlines of transient states: the agent call's own time (api/limits.h) and a margin. Past them the
 // reconciler decides.
-inline constexpr std::chrono::seconds kStartingDeadline = 120s;
+inline constexpr std::chrono::seconds kStartingDeadline = 270s;
 inline constexpr std::chrono::seconds kPausingDeadline = 330s;
 inline constexpr std::chrono::seconds kResumingDeadline = 120s;
 inline constexpr std::chrono::seconds kStoppingDeadline = 90s;

@@ -93,7 +93,7 @@ Task<> Assembly::build(templates::TemplateImage image) {
 
   // 4. Machine, when it is its turn.
   Stage queue(*this, "queue");
-  std::optional<BootTurn> turn(co_await host_.boots.take());
+  std::optional<BootTurn> turn(co_await host_.boots.take(limits::kBootTurn));
   queue.done();
   Stage machine(*this, "vmm");
   vmm::MachineConfig config = machine_config(acceleration);

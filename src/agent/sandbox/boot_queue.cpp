@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/async/timeout.h"
+#include "core/base/error.h"
 #include "core/base/scope_guard.h"
 
 namespace wrenn::agent::sandbox {
@@ -12,7 +14,11 @@ BootTurn::~BootTurn() {
   queue_->changed_.notify_all();
 }
 
-async::Task<BootTurn> BootQueue::take() {
+async::Task<> BootQueue::wait_for_turn(std::uint64_t ticket) {
+  while (free_ == 0 || waiting_.front() != ticket) co_await changed_.wait();
+}
+
+async::Task<BootTurn> BootQueue::take(std::chrono::steady_clock::duration patience) {
   const std::uint64_t ticket = next_ticket_++;
   waiting_.push_back(ticket);
   // Served or cancelled: those behind move up.
@@ -20,7 +26,20 @@ async::Task<BootTurn> BootQueue::take() {
     waiting_.erase(std::find(waiting_.begin(), waiting_.end(), ticket));
     changed_.notify_all();
   });
-  while (free_ == 0 || waiting_.front() != ticket) co_await changed_.wait();
+  auto turn = wait_for_turn(ticket);
+  bool in_time = true;
+  try {
+    co_await async::with_timeout(patience, "a place to boot", std::move(turn));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::deadline_exceeded) throw;
+    in_time = false;
+  }
+  if (!in_time)
+    throw_error(
+        ErrorCode::resource_exhausted,
+        "this host boots {} capsules at a time and {} more are waiting: try again later, or create fewer "
+        "at once",
+        places_, waiting_.size() - 1);
   --free_;
   co_return BootTurn(*this);
 }

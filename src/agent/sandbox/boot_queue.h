@@ -3,6 +3,7 @@
 // deadline.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <utility>
@@ -27,14 +28,19 @@ class BootTurn {
 
 class BootQueue {
  public:
-  BootQueue(async::Executor executor, int places) : changed_(std::move(executor)), free_(places) {}
+  BootQueue(async::Executor executor, int places)
+      : changed_(std::move(executor)), places_(places), free_(places) {}
 
-  // Waits for a place, first come, first served. Throws Error(canceled).
-  async::Task<BootTurn> take();
+  // Waits for a place, first come, first served, for at most `patience`. Throws Error(resource_exhausted)
+  // when that is over, Error(canceled).
+  async::Task<BootTurn> take(std::chrono::steady_clock::duration patience);
 
  private:
   friend class BootTurn;
+  async::Task<> wait_for_turn(std::uint64_t ticket);
+
   async::Event changed_;
+  int places_;
   int free_;
   std::uint64_t next_ticket_ = 0;
   std::deque<std::uint64_t> waiting_;
