@@ -229,6 +229,13 @@ Task<std::unique_ptr<Exchange>> Client::begin(std::string method, std::string ta
   }
 }
 
+Task<> Client::prepare() {
+  const auto impl = impl_;
+  auto connection = impl->take();
+  if (!connection) connection = co_await impl->open();
+  impl->put(std::move(connection));
+}
+
 Task<WebSocket> Client::websocket(std::string target, Headers headers) {
   const auto impl = impl_;
   const auto nonce = hex_decode(random_hex(16));

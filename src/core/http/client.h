@@ -79,6 +79,11 @@ class Client {
   // Upgrades to a WebSocket; throws Error(…) with the answer's status in its text when refused.
   Task<WebSocket> websocket(std::string target, Headers headers);
 
+  // Opens a connection now, unless an idle one waits, and keeps it for the next request: so a caller can tell
+  // a peer that cannot be reached from one that answers badly. Does nothing for idle_connections_max = 0.
+  // Throws as net::connect().
+  Task<> prepare();
+
   const net::Address& address() const noexcept;
   // Closes idle connections (the peer is about to be frozen or has been replaced).
   void drop_idle() noexcept;

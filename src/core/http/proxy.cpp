@@ -64,13 +64,16 @@ struct Passage {
   Exchange& exchange;
   const ProxyOptions& options;
   bool upgraded = false;
+  bool uploading = false;  // the body has moved since somebody last looked
 
   void moved() const {
     if (options.on_bytes) options.on_bytes();
   }
 };
 
-[[noreturn]] void client_is_gone() { throw Error(ErrorCode::canceled, "the client is gone"); }
+[[noreturn]] void client_is_gone() {
+  throw Error(ErrorCode::canceled, "the client is gone");
+}
 
 // The caller must not take a client that went away for an upstream that did.
 Task<std::size_t> read_from_client(Passage& passage, std::span<char> space) {
@@ -96,6 +99,7 @@ Task<> upload_then_watch(Passage& passage) {
         break;
       }
       co_await passage.exchange.write(data);
+      passage.uploading = true;
       buffer.passed_on();
     } catch (const Error& error) {
       // An upstream may answer and close before it has read everything; its answer tells.
@@ -111,9 +115,25 @@ std::optional<std::uint64_t> announced_length(const Headers& headers) noexcept {
   return field ? parse_int<std::uint64_t>(*field) : std::nullopt;
 }
 
+// An upstream may answer after the last byte of a body that takes hours: its time counts while nothing moves.
+Task<> read_head(Passage& passage) {
+  for (;;) {
+    passage.uploading = false;
+    try {
+      co_await passage.exchange.read_head(passage.options.head_timeout);
+      co_return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::deadline_exceeded || !passage.uploading) throw;
+    }
+  }
+}
+
 Task<> download(Passage& passage) {
   Exchange& exchange = passage.exchange;
-  co_await exchange.read_head(passage.options.head_timeout);
+  // The limit above is enough before the head. After it, event streams may stay silent for long; the ends of
+  // both connections are watched, and kept alive by the kernel.
+  exchange.set_stall_limit(std::chrono::seconds(0));
+  co_await read_head(passage);
   if (exchange.status() == 101) {
     passage.upgraded = true;
     co_return;
@@ -121,9 +141,6 @@ Task<> download(Passage& passage) {
   Headers headers = end_to_end(exchange.headers());
   const auto length = announced_length(headers);
   headers.remove("Content-Length");
-  // Event streams may stay silent for long; the ends of both connections are watched, and kept-alive by the
-  // kernel.
-  exchange.set_stall_limit(std::chrono::seconds(0));
   auto writer = co_await passage.reply.stream(exchange.status(), std::move(headers), length);
   net::TransferBuffer buffer;
   for (;;) {
@@ -154,9 +171,19 @@ Task<> pass_upgrade(Passage& passage) {
   std::string unread_by_upstream;
   net::Stream client = passage.reply.hijack(unread_by_client);
   net::Stream upstream = passage.exchange.take_stream(unread_by_upstream);
-  co_await client.write(head);
-  co_await net::pump(client, upstream, std::move(unread_by_client), std::move(unread_by_upstream),
-                     passage.options.on_bytes);
+  std::exception_ptr failure;
+  try {
+    co_await client.write(head);
+    co_await net::pump(client, upstream, std::move(unread_by_client), std::move(unread_by_upstream),
+                       passage.options.on_bytes);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  // Broken off, by a peer or by whoever cancelled this: neither side may take it for a proper end.
+  client.abort();
+  upstream.abort();
+  std::rethrow_exception(failure);
 }
 
 }  // namespace

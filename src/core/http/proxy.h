@@ -16,6 +16,7 @@ struct ProxyOptions {
   std::string host;                 // Host field; empty: the upstream's address
   Headers set;                      // fields set (replaced) on the way there, e.g. an access token
   std::vector<std::string> remove;  // fields dropped on the way there
+  // For the head of the answer; begins anew while the body of the request moves.
   std::chrono::steady_clock::duration head_timeout = std::chrono::minutes(10);
   // Called on every piece of body that moves, either way (activity counting). May be empty.
   std::function<void()> on_bytes;

@@ -6,7 +6,7 @@
 
 namespace wrenn::net {
 
-static Task<> pump_one_way(Stream& from, Stream& to, std::string initial,
+static Task<> pump_one_way(Stream& from, Stream& to, std::string initial, int& open_ways,
                            const std::function<void()>& on_bytes) {
   if (!initial.empty()) {
     if (on_bytes) on_bytes();
@@ -20,6 +20,10 @@ static Task<> pump_one_way(Stream& from, Stream& to, std::string initial,
     co_await to.write(data);
     buffer.passed_on();
   }
+  // A peer that leaves before the other direction has ended has broken off, and `to` shall not take that for
+  // an end.
+  if (--open_ways > 0 && from.is_hung_up())
+    throw Error(ErrorCode::unavailable, "the peer closed the connection before the other side had ended");
   // `to` hears no more from this side, and `from` no longer speaks: the other direction is all that is left,
   // and a peer that neither ends it nor moves it must not hold the connection for ever.
   to.shutdown_write();
@@ -29,8 +33,9 @@ static Task<> pump_one_way(Stream& from, Stream& to, std::string initial,
 
 Task<> pump(Stream& a, Stream& b, std::string initial_from_a, std::string initial_from_b,
             std::function<void()> on_bytes) {
-  auto there = pump_one_way(a, b, std::move(initial_from_a), on_bytes);
-  auto back = pump_one_way(b, a, std::move(initial_from_b), on_bytes);
+  int open_ways = 2;
+  auto there = pump_one_way(a, b, std::move(initial_from_a), open_ways, on_bytes);
+  auto back = pump_one_way(b, a, std::move(initial_from_b), open_ways, on_bytes);
   co_await async::both(std::move(there), std::move(back));
 }
 

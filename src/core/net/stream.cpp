@@ -195,6 +195,10 @@ bool Stream::has_news() noexcept {
   return !is_open() || poll_now(impl_->socket.native_handle()) != 0;
 }
 
+bool Stream::is_hung_up() noexcept {
+  return !is_open() || (poll_now(impl_->socket.native_handle()) & POLLHUP) != 0;
+}
+
 void Stream::set_stall_limit(std::chrono::seconds limit) noexcept {
   impl_->stall_limit = static_cast<Impl::Tick>(limit.count());
 }

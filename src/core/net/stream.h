@@ -52,6 +52,10 @@ class Stream {
   // kept-alive connection must not be before it is used again.
   bool has_news() noexcept;
 
+  // True if nothing can go either way any more: a Unix peer has closed and not only finished sending. (TCP
+  // tells that only to who writes.)
+  bool is_hung_up() noexcept;
+
   // No operation may stall longer than this; zero: no limit (the default). Takes effect for waits already
   // begun.
   void set_stall_limit(std::chrono::seconds limit) noexcept;
@@ -78,10 +82,10 @@ class Stream {
 Task<Stream> connect(Address address, std::chrono::steady_clock::duration timeout);
 
 // Copies until end of stream in each direction (half-closes passed on), then returns; an error in one
-// direction ends both. `initial` is what was already read from `a` beyond a protocol head and goes to `b`
-// first (and vice versa). `on_bytes` is called for every piece that moves; it may be empty. An idle
-// connection may stay for ever, but once one direction has ended the other may not stall for longer than
-// limits::kPumpHalfOpenTimeout.
+// direction ends both, and so does a Unix peer that closes whole before the other has ended. `initial` is
+// what was already read from `a` beyond a protocol head and goes to `b` first (and vice versa). `on_bytes` is
+// called for every piece that moves; it may be empty. An idle connection may stay for ever, but once one
+// direction has ended the other may not stall for longer than limits::kPumpHalfOpenTimeout.
 Task<> pump(Stream& a, Stream& b, std::string initial_from_a, std::string initial_from_b,
             std::function<void()> on_bytes = {});
 

@@ -480,6 +480,35 @@ TEST_CASE("HEAD has no body, whatever its head says") {
 
 // ---- no peer, other addresses ----
 
+TEST_CASE("a connection opened ahead is the next request's") {
+  int connections = 0;
+  const auto peer = [&connections](RawClient& connection) -> Task<> {
+    ++connections;
+    co_await connection.read_until("\r\n\r\n");
+    co_await connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    co_await connection.read_to_end();
+  };
+  run(with_peer(peer, [&connections](net::Address address) -> Task<> {
+    Client client(co_await asio::this_coro::executor, address);
+    co_await client.prepare();
+    co_await client.prepare();
+    auto exchange = co_await client.begin("POST", "/", {}, Client::BodyKind::none);
+    co_await exchange->read_head(5s);
+    CHECK(exchange->status() == 200);
+    CHECK(connections == 1);
+  }));
+  run([]() -> Task<> {
+    Client client(co_await asio::this_coro::executor, net::Address::unix_socket("/nowhere/socket"));
+    auto code = ErrorCode::unknown;
+    try {
+      co_await client.prepare();
+    } catch (const Error& error) {
+      code = error.code();
+    }
+    CHECK(code == ErrorCode::unavailable);
+  }());
+}
+
 TEST_CASE("nobody there") {
   run([]() -> Task<> {
     net::Address address;

@@ -250,6 +250,37 @@ TEST_CASE("a broken side ends the pump") {
   }());
 }
 
+TEST_CASE("a Unix peer that closes whole before the other side has ended breaks the pump") {
+  run([]() -> Task<> {
+    const auto executor = co_await asio::this_coro::executor;
+    const auto address = Address::unix_socket(fmt::format("/tmp/wrenn-unit-pump-{}.sock", ::getpid()));
+    net::Listener listener(executor, address);
+    for (const bool half_first : {false, true}) {
+      net::Stream near = co_await net::connect(address, 5s);
+      Pair left{std::move(near), co_await listener.accept()};
+      Pair right = co_await make_pair();
+      bool ended = false;
+      int moved = 0;
+      std::string code;
+      const auto note = [](Task<> task, std::string& out) -> Task<> {
+        out = co_await code_of(std::move(task));
+      };
+      async::Scope scope(executor, "pump");
+      scope.spawn(note(pump_and_note(left, right, "", "", ended, moved), code));
+      co_await async::sleep(5ms);
+      // With the other direction over, nothing is lost by leaving.
+      if (half_first) right.server.shutdown_write();
+      co_await async::sleep(5ms);
+      left.client.close();
+      co_await async::sleep(5ms);
+      CHECK(ended == half_first);
+      if (!half_first) CHECK(code == "unavailable");
+      right.server.close();
+      co_await scope.join();
+    }
+  }());
+}
+
 TEST_CASE("a listener says who is in its way") {
   run([]() -> Task<> {
     const auto executor = co_await asio::this_coro::executor;

@@ -364,6 +364,46 @@ TEST_CASE("an upgrade passes through as bytes, with what came early") {
   }));
 }
 
+TEST_CASE("a body may take longer than the head of its answer") {
+  through_proxy(show, [](TestServer& front) -> Task<> {
+    setup.options.head_timeout = 300ms;
+    RawClient client = co_await front.connect();
+    co_await client.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
+    for (int i = 0; i < 8; ++i) {
+      co_await async::sleep(120ms);
+      co_await client.send("x");
+    }
+    const std::string answer = co_await client.read_answer();
+    CHECK(status_of(answer) == 200);
+    CHECK(answer.ends_with("\n\nxxxxxxxx"));
+  });
+}
+
+TEST_CASE("an upgraded connection that breaks off is reset, and does not seem to end") {
+  const auto peer = [](RawClient& connection) -> Task<> {
+    co_await connection.read_until("\r\n\r\n");
+    co_await connection.send("HTTP/1.1 101 Sure\r\nConnection: Upgrade\r\nUpgrade: chat/2\r\n\r\nhello");
+    co_await connection.read_until(";");
+    connection.stream().abort();
+  };
+  run(with_peer(peer, [](net::Address address) -> Task<> {
+    co_await in_front_of(address, [](TestServer& front) -> Task<> {
+      RawClient client = co_await front.connect();
+      co_await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat/2\r\n\r\n");
+      co_await client.read_until("hello");
+      co_await client.send(";");
+      std::string space(16, '\0');
+      std::string failure = "none: it ended";
+      try {
+        co_await client.stream().read_some(space);
+      } catch (const Error& error) {
+        failure = to_string(error.code());
+      }
+      CHECK(failure == "unavailable");
+    });
+  }));
+}
+
 TEST_CASE("an upgrade that the upstream declines is an answer like any") {
   through_proxy(show, [](TestServer& front) -> Task<> {
     RawClient client = co_await front.connect();
