@@ -1,6 +1,7 @@
 #include "agent/routes.h"
 
 #include "agent/handlers/pass_through.h"
+#include "agent/handlers/port_proxy.h"
 #include "agent/handlers/rpc.h"
 #include "core/http/connect_rpc.h"
 
@@ -58,6 +59,7 @@ http::Router make_routes(sandbox::Host& host, sandbox::Registry& registry) {
   });
   add_rpc_routes(router, host, registry);
   add_pass_through_routes(router, host, registry);
+  add_port_proxy_routes(router, host, registry);
   return router;
 }
 

@@ -152,6 +152,9 @@ Task<> listen_until(const Config& config, const Hooks& hooks, sandbox::Host& hos
   http::ServerOptions options;
   options.name = "wrenn-agent";
   options.render_error = render_error;
+  options.head_limits.head_bytes += limits::kAddedHeadBytes;
+  options.head_limits.target_bytes += limits::kAddedHeadBytes;
+  options.head_limits.header_count += limits::kAddedFields;
   http::Server server(executor, make_handler(router, config.token), std::move(options));
   net::Listener listener(executor, net::Address::parse(config.effective_listen()), 0600);
   log::info("the agent listens", {{"address", listener.address().text()}, {"directory", host.directory}});

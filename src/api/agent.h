@@ -73,6 +73,7 @@ struct SandboxInfo {
   std::int64_t timeout_sec = 0;
   std::string reason;            // why the state is what it is: "ttl_expired", the failure's text
   std::map<std::string, std::string> metadata;  // envd_version, kernel_version, qemu_version, agent_version
+  std::string access_token;      // of the sandbox's envd, for those who may talk to it directly
   static constexpr auto kFields = json::fields(
       json::field("sandboxId", &SandboxInfo::sandbox_id), json::field("status", &SandboxInfo::status),
       json::field("teamId", &SandboxInfo::team_id), json::field("templateId", &SandboxInfo::template_id),
@@ -81,7 +82,8 @@ struct SandboxInfo {
       json::field("createdAtUs", &SandboxInfo::created_at_us),
       json::field("lastActiveAtUs", &SandboxInfo::last_active_at_us),
       json::field("timeoutSec", &SandboxInfo::timeout_sec), json::field("reason", &SandboxInfo::reason, json::kOmitEmpty),
-      json::field("metadata", &SandboxInfo::metadata, json::kOmitEmpty));
+      json::field("metadata", &SandboxInfo::metadata, json::kOmitEmpty),
+      json::field("accessToken", &SandboxInfo::access_token, json::kOmitEmpty));
 };
 
 struct ListSandboxesResponse {

@@ -363,6 +363,7 @@ api::agent::SandboxInfo Driver::info() const {
   info.last_active_at_us = now().us - std::chrono::duration_cast<std::chrono::microseconds>(idle).count();
   info.timeout_sec = record.timeout_sec;
   info.reason = record.reason;
+  info.access_token = record.access_token;
   info.metadata = record.metadata;
   info.metadata["agent_version"] = host_.agent_version;
   if (!record.kernel_version.empty()) info.metadata["kernel_version"] = record.kernel_version;

@@ -46,6 +46,12 @@ class Figures {
                  {{"outcome", std::string(outcome)}})
         .add();
   }
+  void port_request(std::string_view outcome) {
+    registry_
+        .counter("wrenn_agent_port_requests_total", "Requests to ports of guests.",
+                 {{"outcome", std::string(outcome)}})
+        .add();
+  }
   metrics::Registry& registry() noexcept { return registry_; }
 
  private:

@@ -288,9 +288,11 @@ sandbox::EngineSource fake_engine(World& world) {
 
 FakeGuest::FakeGuest(async::Executor executor, World& world)
     : world_(world),
-      listener_(executor, address(world)),
+      listener_(executor, net::Address::tcp("127.0.0.1", 0)),
       server_(executor, [this](http::Request& request, http::Reply& reply) { return answer(request, reply); },
-              {}) {}
+              {}) {
+  world.guest_port = listener_.address().port();
+}
 
 Task<> FakeGuest::serve() {
   return server_.serve(listener_);

@@ -44,6 +44,7 @@ class World {
   bool guest_answers = true;
   int inits = 0;
   std::string token;
+  std::uint16_t guest_port = 0;  // of envd; other ports of guests are those of this machine
 
  private:
   std::mutex mutex_;  // mechanisms run on pool threads
@@ -65,7 +66,7 @@ class FakeGuest {
   Task<> serve();
   Task<> stop();
   static net::Address address(const World& world) {
-    return net::Address::unix_socket(world.directory + "/guest.sock");
+    return net::Address::tcp("127.0.0.1", world.guest_port);
   }
 
  private:

@@ -2,11 +2,8 @@
 // still.
 #include <catch2/catch.hpp>
 
-#include "agent/routes.h"
-#include "api/agent_client.h"
 #include "core/async/timeout.h"
-#include "fake_host.h"
-#include "world_test.h"
+#include "service_test.h"
 
 using namespace wrenn;
 using namespace wrenn::test;
@@ -14,47 +11,6 @@ using namespace std::chrono_literals;
 using model::SandboxState;
 
 namespace {
-
-// An agent with a listener, and a client for it.
-class Service {
- public:
-  Service(async::Executor executor, World& in_world, Secret token = {})
-      : world(in_world),
-        agent(executor, world),
-        token_(std::move(token)),
-        router_(agent::make_routes(agent.host(), agent.sandboxes())),
-        listener_(executor, net::Address::unix_socket(world.directory + "/agent.sock")),
-        server_(executor, agent::make_handler(router_, token_), options()),
-        scope_(executor, "service"),
-        http(executor, listener_.address()),
-        client(http) {
-    scope_.spawn(server_.serve(listener_));
-  }
-  Task<> end() {
-    co_await server_.stop(1s);
-    co_await scope_.join();
-    co_await agent.end();
-  }
-
-  World& world;
-  FakeAgent agent;
-
- private:
-  static http::ServerOptions options() {
-    http::ServerOptions options;
-    options.render_error = agent::render_error;
-    return options;
-  }
-  Secret token_;
-  http::Router router_;
-  net::Listener listener_;
-  http::Server server_;
-  async::Scope scope_;
-
- public:
-  http::Client http;
-  api::AgentClient client;
-};
 
 Task<http::Response> get(http::Client& client, std::string target, http::Headers headers = {}) {
   http::ClientRequest request;
