@@ -21,6 +21,9 @@ struct Capsule {
   std::string created_at, last_updated;  // RFC 3339
   std::optional<std::string> started_at, last_active_at;
   json::Raw metadata;  // object of strings: envd_version, kernel_version, …; reason of a failed capsule
+  // Ports are at PORT-ID.DOMAIN; port 49983 is envd, which asks for the token in X-Access-Token. Only where one
+  // capsule is asked for, never in lists.
+  std::string domain, envd_access_token;
   static constexpr auto kFields = json::fields(
       json::field("id", &Capsule::id), json::field("status", &Capsule::status),
       json::field("template", &Capsule::template_name), json::field("vcpus", &Capsule::vcpus),
@@ -30,7 +33,9 @@ struct Capsule {
       json::field("created_at", &Capsule::created_at), json::field("started_at", &Capsule::started_at),
       json::field("last_active_at", &Capsule::last_active_at),
       json::field("last_updated", &Capsule::last_updated),
-      json::field("metadata", &Capsule::metadata, json::kOmitEmpty));
+      json::field("metadata", &Capsule::metadata, json::kOmitEmpty),
+      json::field("domain", &Capsule::domain, json::kOmitEmpty),
+      json::field("envd_access_token", &Capsule::envd_access_token, json::kOmitEmpty));
 };
 
 struct CreateCapsule {

@@ -1,5 +1,9 @@
 #include "cp/config.h"
 
+#include <fmt/format.h>
+
+#include "cp/gateway/address.h"
+
 namespace wrenn::cp {
 
 using namespace std::chrono_literals;
@@ -10,6 +14,22 @@ std::string Config::effective_database_url() const {
 
 std::string Config::effective_agent_address() const {
   return agent_address.empty() ? "unix:" + dir + "/agent.sock" : agent_address;
+}
+
+void describe_gateway(config::Settings& settings, std::vector<std::string>& domains) {
+  settings.list(
+      "gateway.domains", domains,
+      "ports of capsules are reached at PORT-ID.DOMAIN, for each of these domains; the first is told "
+      "to clients, with its port if it has one");
+  settings.rule([&domains]() -> std::optional<std::string> {
+    for (const auto& domain : domains)
+      if (!gateway::usable_domain(domain))
+        return fmt::format(
+            "gateway.domains: \"{}\" is no domain name; expected names such as "
+            "sandboxes.example.com",
+            domain);
+    return std::nullopt;
+  });
 }
 
 void describe(config::Settings& settings, Config& values) {
@@ -23,6 +43,7 @@ void describe(config::Settings& settings, Config& values) {
       .env("CP_HOST_AGENT_ADDR");
   settings.secret("agent.token", values.agent_token, "what the host agent asks of its control plane")
       .env("WRENN_AGENT_TOKEN");
+  describe_gateway(settings, values.gateway_domains);
   settings.integer("capsule.max_vcpus", values.max_vcpus, "most vCPUs of a capsule", 1, 1024);
   settings.size_mib("capsule.max_memory", values.max_memory_mb, "most memory of a capsule",
                     limits::kMemoryMbMin, std::int64_t{16} * 1024 * 1024);

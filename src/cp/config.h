@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/secret.h"
 #include "core/config/settings.h"
@@ -16,6 +17,8 @@ struct Config {
   Secret database_url;        // empty: SQLite in `dir`
   std::string agent_address;  // "host:port", "unix:/path"; empty: unix:DIR/agent.sock
   Secret agent_token;         // empty: none is sent
+  // Ports of capsules are reached at PORT-ID.DOMAIN; the first is what clients are told.
+  std::vector<std::string> gateway_domains = {"localhost"};
   std::int64_t max_vcpus = limits::kMaxVcpus;
   std::int64_t max_memory_mb = limits::kMaxMemoryMb;
   std::chrono::milliseconds answer_within = limits::kAnswerWithin;
@@ -27,6 +30,8 @@ struct Config {
   std::string effective_agent_address() const;
 };
 
+// The setting of the gateway alone, for roles that contain a control plane.
+void describe_gateway(config::Settings& settings, std::vector<std::string>& domains);
 // Binds every setting; see core/config/settings.h.
 void describe(config::Settings& settings, Config& values);
 

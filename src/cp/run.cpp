@@ -7,6 +7,7 @@
 #include "core/http/server.h"
 #include "core/log/log.h"
 #include "cp/errors.h"
+#include "cp/gateway/gateway.h"
 #include "cp/limits.h"
 #include "cp/middleware.h"
 #include "cp/routes.h"
@@ -36,7 +37,7 @@ http::Headers agent_headers(const Config& config) {
 // Everything that serves requests, in the order in which it depends on each other.
 class Core {
  public:
-  Core(async::Executor executor, const Config& config, db::Database& database)
+  Core(async::Executor executor, const Config& config, db::Database& database, std::uint16_t port)
       : background_(executor, "cp background"),
         operations_(executor, "cp operations"),
         shutdown_(executor),
@@ -46,15 +47,17 @@ class Core {
         templates_(database, hosts_),
         capsules_(operations_, database, hosts_, templates_),
         reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config),
-        services_{config, database, metrics_, authenticator_, templates_, capsules_, shutdown_},
+        services_{config,     database,  metrics_,  authenticator_,
+                  templates_, capsules_, shutdown_, gateway::public_domain(config.gateway_domains, port)},
         routes_(services_),
         middleware_(routes_.router(), metrics_),
+        gateway_(config.gateway_domains, database, hosts_, shutdown_, metrics_),
         server_(executor, handler(), options()) {
     capsules_.on_unsettled = [this] { reconciler_.wake(); };
   }
 
-  // Before the first request: what happened to capsules while no control plane ran must not be answered wrongly.
-  // A host that does not answer is no reason not to start.
+  // Before the first request: what happened to capsules while no control plane ran must not be answered
+  // wrongly. A host that does not answer is no reason not to start.
   Task<> agree_with_host() {
     auto round = reconciler_.round();
     std::exception_ptr failure;
@@ -87,7 +90,12 @@ class Core {
 
  private:
   http::Handler handler() {
-    return [this](http::Request& request, http::Reply& reply) { return middleware_.handle(request, reply); };
+    return [this](http::Request& request, http::Reply& reply) {
+      auto destination = gateway_.destination_of(request);
+      return destination.kind == gateway::Destination::Kind::api
+                 ? middleware_.handle(request, reply)
+                 : gateway_.handle(request, reply, std::move(destination));
+    };
   }
   static http::ServerOptions options() {
     http::ServerOptions options;
@@ -125,6 +133,7 @@ class Core {
   Services services_;
   Routes routes_;
   Middleware middleware_;
+  gateway::Gateway gateway_;
   http::Server server_;
 };
 
@@ -135,7 +144,7 @@ Task<> serve(const Config& config, db::Database& database, Task<> stop,
   log::set_role("cp");
   const auto executor = co_await asio::this_coro::executor;
   net::Listener listener(executor, net::Address::parse(config.listen));
-  Core core(executor, config, database);
+  Core core(executor, config, database, listener.address().port());
   co_await core.agree_with_host();
   log::info("control plane listens", {{"address", listener.address().text()},
                                       {"version", kVersion},

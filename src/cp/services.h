@@ -19,6 +19,7 @@ struct Services {
   service::Templates& templates;
   service::CapsuleService& capsules;
   Shutdown& shutdown;
+  std::string domain;  // gateway::public_domain()
 };
 
 }  // namespace wrenn::cp

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/config/settings.h"
 
@@ -12,6 +13,7 @@ struct Config {
   std::string listen = "127.0.0.1:8000";
   std::string on_exit = "pause";  // what becomes of running capsules at the end: "pause", or "keep" running
   std::string acceleration = "auto";
+  std::vector<std::string> gateway_domains = {"localhost"};  // as cp::Config
   std::string log_level = "info";
 };
 

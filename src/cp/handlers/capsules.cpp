@@ -13,6 +13,13 @@ std::chrono::milliseconds Capsules::patience(const Request& request, Reply& repl
   return *asked;
 }
 
+api::Capsule Capsules::detailed_view(const store::Sandbox& row) const {
+  auto view = capsule_view(row);
+  view.domain = services_.domain;
+  view.envd_access_token = row.access_token;
+  return view;
+}
+
 Task<> Capsules::create(Request& request, Reply& reply) {
   const auto body = co_await read_json<api::CreateCapsule>(request);
   const service::Bounds bounds{services_.config.max_vcpus, services_.config.max_memory_mb};
@@ -20,7 +27,7 @@ Task<> Capsules::create(Request& request, Reply& reply) {
   const auto wait = patience(request, reply);
   const auto row = co_await services_.capsules.create(caller_of(request).team, std::move(input), wait);
   reply.headers.set("Location", "/v1/capsules/" + row.id.text());
-  co_await send_json(reply, 201, capsule_view(row));
+  co_await send_json(reply, 201, detailed_view(row));
 }
 
 Task<> Capsules::list(Request& request, Reply& reply) {
@@ -32,7 +39,7 @@ Task<> Capsules::list(Request& request, Reply& reply) {
 Task<> Capsules::get(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   const auto row = co_await services_.capsules.get(caller_of(request).team, id);
-  co_await send_json(reply, 200, capsule_view(row));
+  co_await send_json(reply, 200, detailed_view(row));
 }
 
 Task<> Capsules::destroy(Request& request, Reply& reply) {
@@ -44,14 +51,14 @@ Task<> Capsules::destroy(Request& request, Reply& reply) {
 Task<> Capsules::pause(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   const auto row = co_await services_.capsules.pause(caller_of(request).team, id);
-  co_await send_json(reply, 200, capsule_view(row));
+  co_await send_json(reply, 200, detailed_view(row));
 }
 
 Task<> Capsules::resume(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   const auto wait = patience(request, reply);
   const auto row = co_await services_.capsules.resume(caller_of(request).team, id, wait);
-  co_await send_json(reply, 200, capsule_view(row));
+  co_await send_json(reply, 200, detailed_view(row));
 }
 
 Task<> Capsules::ping(Request& request, Reply& reply) {

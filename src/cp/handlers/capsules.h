@@ -1,6 +1,7 @@
 // /v1/capsules: create, list, get, destroy, pause, resume, ping (spec/rest-api.md §5).
 #pragma once
 
+#include "api/public.h"
 #include "cp/handlers/capsule_texts.h"
 #include "cp/request.h"
 #include "cp/services.h"
@@ -22,6 +23,9 @@ class Capsules {
  private:
   // How long this request waits for a capsule to run; tells the client when it asked for a time of its own.
   std::chrono::milliseconds patience(const Request& request, Reply& reply) const;
+
+  // With what its owner needs to reach it.
+  api::Capsule detailed_view(const store::Sandbox& row) const;
 
   Services& services_;
   CapsuleTexts texts_;

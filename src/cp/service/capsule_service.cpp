@@ -38,6 +38,7 @@ static Change running_from(const api::agent::SandboxInfo& info, UnixTime at) {
   auto change = change_to(running);
   change.host_ip = info.host_ip;
   change.metadata = metadata_json(info.metadata);
+  if (!info.access_token.empty()) change.access_token = info.access_token;
   change.started_at = at;
   change.last_active_at = at;
   return change;

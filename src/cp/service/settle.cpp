@@ -74,6 +74,7 @@ Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, U
       auto settled = change_to(fact->status, reason);
       settled.change.host_ip = fact->host_ip;
       if (!fact->metadata.empty()) settled.change.metadata = metadata_json(fact->metadata);
+      if (!fact->access_token.empty()) settled.change.access_token = fact->access_token;
       if (fact->status == running && !row.started_at) settled.change.started_at = at;
       if (fact->last_active_at_us > 0) settled.change.last_active_at = UnixTime{fact->last_active_at_us};
       return settled;

@@ -9,7 +9,7 @@ static constexpr std::string_view kColumns =
     "revision, "
     "vcpus, memory_mb, disk_size_mb, timeout_sec, guest_ip, host_ip, metadata, created_at, last_updated, "
     "started_at, "
-    "last_active_at";
+    "last_active_at, access_token";
 
 static std::optional<UnixTime> optional_time(const db::Row& row, int column) {
   if (row.is_null(column)) return std::nullopt;
@@ -41,6 +41,7 @@ static void read_into(Sandbox& sandbox, const db::Row& row) {
   sandbox.last_updated = UnixTime{row.integer(18)};
   sandbox.started_at = optional_time(row, 19);
   sandbox.last_active_at = optional_time(row, 20);
+  sandbox.access_token = row.text(21);
 }
 
 static std::optional<std::int64_t> to_param(const std::optional<UnixTime>& time) {
@@ -59,7 +60,7 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
   static const std::string kInsert = fmt::format(
       "INSERT INTO sandboxes ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
       "$16, $17, "
-      "$18, $19, $20, $21)",
+      "$18, $19, $20, $21, $22)",
       kColumns);
   connection.execute(kInsert, {sandbox.id.text(),
                                sandbox.team.text(),
@@ -81,7 +82,8 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
                                sandbox.created_at.us,
                                sandbox.last_updated.us,
                                to_param(sandbox.started_at),
-                               to_param(sandbox.last_active_at)});
+                               to_param(sandbox.last_active_at),
+                               sandbox.access_token});
 }
 
 std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::SandboxId& id) {
@@ -118,13 +120,14 @@ std::vector<Sandbox> live_sandboxes(db::Connection& connection, const model::Hos
   return sandboxes;
 }
 
-// $1 is the row's id, $2 … $9 are of the change; the condition begins at $10.
+// $1 is the row's id, $2 … $10 are of the change; the condition begins at $11.
 static const std::string& update_text() {
   static const std::string kUpdate =
       "UPDATE sandboxes SET status = $2, status_reason = $3, status_deadline = $4, host_ip = COALESCE($5, "
       "host_ip), "
       "metadata = COALESCE($6, metadata), started_at = COALESCE($7, started_at), "
-      "last_active_at = COALESCE($8, last_active_at), last_updated = $9, revision = revision + 1 WHERE id = "
+      "last_active_at = COALESCE($8, last_active_at), last_updated = $9, access_token = COALESCE($10, "
+      "access_token), revision = revision + 1 WHERE id = "
       "$1 AND ";
   return kUpdate;
 }
@@ -138,7 +141,8 @@ static std::vector<db::Param> update_params(const model::SandboxId& id, const Ch
           change.metadata,
           to_param(change.started_at),
           to_param(change.last_active_at),
-          at.us};
+          at.us,
+          change.access_token};
 }
 
 std::optional<Sandbox> begin_change(db::Connection& connection, const model::SandboxId& id,
@@ -156,7 +160,7 @@ std::optional<Sandbox> begin_change(db::Connection& connection, const model::San
 
 std::optional<Sandbox> finish_change(db::Connection& connection, const model::SandboxId& id,
                                      std::int64_t revision, const Change& change, UnixTime at) {
-  static const std::string kFinish = update_text() + fmt::format("revision = $10 RETURNING {}", kColumns);
+  static const std::string kFinish = update_text() + fmt::format("revision = $11 RETURNING {}", kColumns);
   auto params = update_params(id, change, at);
   params.emplace_back(revision);
   return query_one(connection, kFinish, params);

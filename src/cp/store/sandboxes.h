@@ -36,6 +36,7 @@ struct Sandbox {
   std::string metadata = "{}";  // JSON object of strings
   UnixTime created_at, last_updated;
   std::optional<UnixTime> started_at, last_active_at;
+  std::string access_token;  // of its envd; empty before it first runs
 };
 
 // What a transition sets; absent members stay as they are.
@@ -46,6 +47,7 @@ struct Change {
   std::optional<std::string> host_ip;
   std::optional<std::string> metadata;
   std::optional<UnixTime> started_at, last_active_at;
+  std::optional<std::string> access_token;
 };
 
 // All throw as db::Connection::query().

@@ -29,13 +29,15 @@ class Drop(Exception):
 
 
 class FakeAgent:
-    def __init__(self, port=0):
+    def __init__(self, port=0, token=None):
+        self.token = token  # what it asks for in X-Wrenn-Agent-Token
         self.on = {}  # method → function(agent, request) → answer
         self.calls = []  # (method, request)
         self.sandboxes = {}
         self.templates = [template(4, "minimal-debian")]
         self.memory_mb = 16384
         self.guest = Guest()
+        self.ports = Ports()
         self.lock = threading.Lock()
         self.connections = set()
         agent = self
@@ -87,7 +89,7 @@ class FakeAgent:
         sandbox_id = request["sandboxId"]
         info = {"sandboxId": sandbox_id, "status": "running", "teamId": request["teamId"],
                 "templateId": request["templateId"], "vcpus": request["vcpus"], "memoryMb": request["memoryMb"],
-                "hostIp": "10.11.0.2", "metadata": {"kernel_version": "6.1", "agent_version": "test"}}
+                "hostIp": "10.11.0.2", "accessToken": "token-of-" + sandbox_id, "metadata": {"kernel_version": "6.1", "agent_version": "test"}}
         self.sandboxes[sandbox_id] = info
         return info
 
@@ -167,6 +169,14 @@ class Guest:
         self.write_error_early = False  # it is told before the body was read, and the connection ends
 
 
+class Ports:
+    """What listens on ports of guests: answers with what it heard, unless a path asks for something else."""
+
+    def __init__(self):
+        self.seen = []  # (method, path, headers as a list of pairs)
+        self.release = threading.Event()  # what /hold waits for
+
+
 def start(pid):
     return {"event": {"start": {"pid": pid}}}
 
@@ -226,9 +236,19 @@ class AgentHandler(BaseHTTPRequestHandler):
     def fail(self, failure):
         self.send_answer(failure.status, json.dumps({"code": failure.code, "message": str(failure)}).encode())
 
+    def __getattr__(self, name):
+        if name.startswith("do_"):
+            return self.do_POST  # any method
+        raise AttributeError(name)
+
     def do_POST(self):
         try:
-            if self.path.startswith(SERVICE):
+            if self.agent.token is not None and self.headers.get("X-Wrenn-Agent-Token") != self.agent.token:
+                self.close_connection = True
+                raise Fail("unauthenticated", "the agent's token is required", 401)
+            if self.path.startswith("/proxy/"):
+                self.port()
+            elif self.path.startswith(SERVICE):
                 request = json.loads(self.read_body() or b"{}")
                 self.send_answer(200, json.dumps(self.agent.answer(self.path[len(SERVICE):], request)).encode())
             else:
@@ -239,6 +259,36 @@ class AgentHandler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_GET = do_POST
+
+    # --- ports of the guest ---
+
+    def port(self):
+        _, _, sandbox_id, port, rest = self.path.split("/", 4)
+        self.agent.ports.seen.append((self.command, self.path, self.headers.items()))
+        if self.headers.get("Upgrade"):
+            self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tally\r\n\r\n")
+            self.close_connection = True
+            total = 0
+            while piece := self.rfile.read1(65536):
+                total += len(piece)
+                self.connection.sendall(piece.upper())
+            self.connection.sendall(b"(%d)" % total)
+        elif rest == "echo":
+            self.send_answer(200, self.read_body(), "application/octet-stream")
+        elif rest in ("hold", "break"):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"5\r\nhello\r\n")
+            self.wfile.flush()
+            if rest == "break":
+                raise Drop()
+            self.agent.ports.release.wait(60)
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            body = self.read_body()
+            heard = {"method": self.command, "path": self.path, "headers": self.headers.items(), "body": body.decode()}
+            self.send_answer(200, b"" if self.command == "HEAD" else json.dumps(heard).encode())
 
     # --- the guest ---
 
