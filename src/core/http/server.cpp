@@ -105,6 +105,14 @@ Task<> Server::stop(std::chrono::steady_clock::duration grace) {
   co_await impl->tasks.run(std::move(draining));
 }
 
+void Server::mark_connections() noexcept {
+  for (ServerConnection* connection : impl_->connections) connection->mark();
+}
+
+void Server::cut_marked() noexcept {
+  for (ServerConnection* connection : impl_->connections) connection->cut_if_marked();
+}
+
 std::size_t Server::open_connections() const noexcept {
   return impl_->connections.size();
 }

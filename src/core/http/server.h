@@ -47,6 +47,11 @@ class Server {
   Task<> stop(std::chrono::steady_clock::duration grace);
 
   std::size_t open_connections() const noexcept;
+  // For a machine that is about to be snapshotted: after it is resumed nobody is at the other end of what was
+  // open. mark_connections() remembers those that are; cut_marked() closes the ones of them that have not begun
+  // another request since, whatever they are doing.
+  void mark_connections() noexcept;
+  void cut_marked() noexcept;
 
  private:
   struct Impl;

@@ -70,6 +70,10 @@ void ServerConnection::stop_if_waiting() noexcept {
   if (waiting_) exchange_.stream.close();
 }
 
+void ServerConnection::cut_if_marked() noexcept {
+  if (marked_) exchange_.stream.close();
+}
+
 Task<> ServerConnection::run() {
   try {
     while (!context_.stopping && co_await serve_one()) {
@@ -131,6 +135,7 @@ Task<bool> ServerConnection::serve_one() {
     co_return false;
   }
 
+  marked_ = false;
   exchange_.body.begin(parser_.framing());
   exchange_.keep_alive = parser_.keep_alive() && !context_.stopping;
   exchange_.continue_awaited = parser_.expects_continue();

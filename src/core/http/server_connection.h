@@ -22,6 +22,9 @@ class ServerConnection {
   Task<> run();
   // Ends a connection that waits for a request; one that has begun a request ends after its answer.
   void stop_if_waiting() noexcept;
+  // mark(), and later cut_if_marked(): closes a connection that has not begun a request since.
+  void mark() noexcept { marked_ = true; }
+  void cut_if_marked() noexcept;
 
  private:
   enum class Head { complete, closed, refused };
@@ -38,6 +41,7 @@ class ServerConnection {
   RequestParser parser_;
   const std::string peer_;
   bool waiting_ = false;
+  bool marked_ = false;
 };
 
 }  // namespace wrenn::http
