@@ -69,7 +69,11 @@ struct StartRequest {
 
 struct ConnectRequest {
   std::optional<ProcessSelector> process;
-  static constexpr auto kFields = json::fields(json::field("process", &ConnectRequest::process));
+  // Ours: how many bytes of output (all channels, from the start of the process) the client has already. What follows
+  // them is sent again, or the stream ends with data_loss when it is no longer kept. Absent: output from now on.
+  std::optional<json::Int64Text> replay_from;
+  static constexpr auto kFields = json::fields(json::field("process", &ConnectRequest::process),
+                                               json::field("replayFrom", &ConnectRequest::replay_from));
 };
 
 struct StartEvent {

@@ -13,7 +13,7 @@ namespace wrenn::envd {
 
 struct Defaults {
   std::map<std::string, std::string> env;
-  std::string user = "root";
+  std::string user;     // of requests that name none
   std::string workdir;  // empty: the user's home
 };
 

@@ -26,14 +26,24 @@ inline constexpr std::uint64_t kDrainBytes = 64 * 1024 * 1024;
 inline constexpr auto kDrainTime = 10s;
 
 // Processes.
-inline constexpr std::size_t kProcesses = 1024;         // alive at a time
-inline constexpr std::size_t kFinishedProcesses = 256;  // whose end can still be asked for …
-inline constexpr auto kFinishedKeep = 60s;              // … for this long (spec: at least 30 s)
-inline constexpr std::size_t kSubscribers = 64;         // streams attached to one process
+inline constexpr std::size_t kProcesses = 1024;  // alive at a time
+// Whose end can still be asked for: some 150 bytes each. More than 270 ends a second for a minute on end
+// shorten the time.
+inline constexpr std::size_t kFinishedProcesses = 16'384;
+inline constexpr std::size_t kFinishedOutputs = 32;  // whose last output can be too
+inline constexpr auto kFinishedKeep = 60s;           // and for this long (spec: at least 30 s)
+inline constexpr std::size_t kSubscribers = 64;      // streams attached to one process
 inline constexpr std::size_t kTagBytes = 1024;
 inline constexpr std::size_t kOutputLogBytes = 256 * 1024;  // of a process that waits for its slowest reader
-inline constexpr std::size_t kPipeChunkBytes = 32 * 1024;   // one data event from a pipe (spec/envd.md §10.1)
-inline constexpr std::size_t kPtyChunkBytes = 16 * 1024;    // one data event from a terminal
+inline constexpr std::size_t kOutputLogChunks = 4096;       // the same; programs may write single bytes
+// Of what has been read, this much stays for a client that reconnects; less when many processes run, so that
+// all together stay in the order of kReplayTotalBytes.
+inline constexpr std::size_t kReplayBytes = 64 * 1024;
+inline constexpr std::size_t kReplayBytesMin = 4 * 1024;
+inline constexpr std::size_t kReplayTotalBytes = 4 * 1024 * 1024;
+inline constexpr std::size_t kReplayChunks = 1024;
+inline constexpr std::size_t kPipeChunkBytes = 32 * 1024;  // one data event from a pipe (spec/envd.md §10.1)
+inline constexpr std::size_t kPtyChunkBytes = 16 * 1024;   // one data event from a terminal
 inline constexpr auto kKeepaliveDefault = 90s;
 inline constexpr auto kKeepaliveMin = 1s;
 inline constexpr auto kKeepaliveMax = 600s;
@@ -51,6 +61,15 @@ inline constexpr std::uint32_t kListDepth = 256;             // deeper is refuse
 inline constexpr int kSymlinks = 40;                         // as the kernel
 inline constexpr auto kCopyTime = 10min;                     // a move from one file system to another
 
+// Ports (spec/envd.md §12: reachable within 1 s of the listen).
+inline constexpr auto kPortScan = 500ms;    // between two looks while programs of users run
+inline constexpr auto kPortScanIdle = 30s;  // otherwise
+inline constexpr std::size_t kForwardedPorts = 128;
+inline constexpr std::size_t kForwardedConnections = 512;        // over all ports
+inline constexpr auto kForwardConnect = 5s;                      // to the program itself
+inline constexpr std::size_t kSocketTableBytes = 1024 * 1024;    // of /proc/net/tcp: some 6,800 listeners
+inline constexpr std::size_t kSocketTableReadBytes = 16 * 1024;  // one read of it
+
 // Machine.
 inline constexpr std::uint64_t kOwnDescriptors = 65'536;  // some six per process, one per connection
 inline constexpr std::size_t kFileThreads = 3;            // for calls on files, which may block
@@ -63,5 +82,18 @@ inline constexpr auto kStopGrace = 2s;           // for running requests after S
 // Kept from user processes: this share of the machine, but not more than so many bytes.
 inline constexpr std::uint64_t kAgentMemoryShare = 8;  // an eighth
 inline constexpr std::uint64_t kAgentMemoryBytes = 128 * 1024 * 1024;
+// envd's own group, as E2B runs it (spec/e2b/envd-guest.md §1).
+inline constexpr unsigned kAgentCpuWeight = 1000;
+inline constexpr std::uint64_t kAgentMemoryMin = 50 * 1024 * 1024;
+inline constexpr std::uint64_t kAgentMemoryLow = 100 * 1024 * 1024;
+
+// Snapshots (spec/e2b/envd-guest.md §3.4).
+inline constexpr auto kFreezeWait = 2s;  // for all that users run to stop
+inline constexpr auto kFreezePoll = 2ms;
+inline constexpr auto kFreezeMax = 10min;  // guest time; then the host has forgotten us and users go on
+inline constexpr auto kFsFreezeMax = 60s;  // the same, for the file system
+// An /init that is older than the last one by less than this was overtaken by it; by more, the host's clock
+// was set back.
+inline constexpr auto kInitReorder = 60s;
 
 }  // namespace wrenn::envd::limits

@@ -26,6 +26,7 @@ Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threa
       init_(in_guest, threads, token_, defaults_),
       processes_(executor, processes, defaults_),
       filesystem_(threads, defaults_) {
+  defaults_.user = own_user().name;
   defaults_.env["WRENN_SANDBOX"] = in_guest ? "true" : "false";
   defaults_.env["E2B_SANDBOX"] = defaults_.env["WRENN_SANDBOX"];
 

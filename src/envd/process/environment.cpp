@@ -33,6 +33,13 @@ std::vector<std::string> environment(std::string_view path, const User& user,
   return env;
 }
 
+void add_if_missing(std::vector<std::string>& env, std::string_view name, std::string_view value) {
+  const std::string prefix = std::string(name) + "=";
+  for (const std::string& existing : env)
+    if (existing.starts_with(prefix)) return;
+  env.push_back(prefix + std::string(value));
+}
+
 std::string_view own_path() noexcept {
   const char* path = std::getenv("PATH");
   return path != nullptr && *path != '\0' ? path

@@ -11,16 +11,16 @@ std::string start_event_json(std::uint32_t pid) {
   return json::to_json(message);
 }
 
-std::string data_event_json(const Chunk& chunk) {
+std::string data_event_json(const Piece& piece) {
   std::string_view field = "stdout";
-  if (chunk.channel == Channel::standard_error) field = "stderr";
-  if (chunk.channel == Channel::terminal) field = "pty";
+  if (piece.channel == Channel::standard_error) field = "stderr";
+  if (piece.channel == Channel::terminal) field = "pty";
   std::string text;
-  text.reserve(chunk.data.size() * 4 / 3 + 64);
+  text.reserve(piece.data.size() * 4 / 3 + 64);
   text += R"({"event":{"data":{")";
   text += field;
   text += R"(":")";
-  base64_append(text, chunk.data);
+  base64_append(text, piece.data);
   text += R"("}}})";
   return text;
 }

@@ -9,7 +9,7 @@
 namespace wrenn::envd::process {
 
 std::string start_event_json(std::uint32_t pid);
-std::string data_event_json(const Chunk& chunk);
+std::string data_event_json(const Piece& piece);
 std::string end_event_json(const api::envd::EndEvent& end);
 std::string_view keepalive_event_json() noexcept;
 

@@ -9,17 +9,16 @@
 #include "core/base/error.h"
 #include "core/log/log.h"
 #include "envd/limits.h"
-#include "envd/process/end_status.h"
 #include "linux/procfs.h"
 
 namespace wrenn::envd::process {
 
-Process::Process(async::Executor executor, Launch launch, std::span<char> scratch)
+Process::Process(async::Executor executor, Launch launch, std::span<char> scratch, std::size_t replay_bytes)
     : executor_(executor),
       launch_(std::move(launch)),
       scratch_(scratch),
       room_(executor),
-      log_(limits::kOutputLogBytes, [this] { room_.notify_all(); }),
+      log_(limits::kOutputLogBytes, replay_bytes, [this] { room_.notify_all(); }),
       input_free_(executor),
       ended_(executor) {
   if (launch_.terminal) {
@@ -57,11 +56,11 @@ Task<> Process::run(Cgroups& cgroups) {
   auto exit = wait_for_exit();
   auto output = pump_all();
   co_await async::both(std::move(exit), std::move(output));
-  const auto status = child_->try_wait();
-  end_ = end_event(status ? *status : sys::ExitStatus{.known = false});
+  end_ = child_->try_wait().value_or(sys::ExitStatus{.known = false});
   cgroups.retire(std::move(cgroup_));
   close_all();
   launch_.env = {};
+  launch_.config = {};
   log_.finish();
   ended_.ring();
 }
@@ -216,12 +215,28 @@ void Process::resize(sys::WindowSize size) {
   sys::set_window_size(sys::FdView(terminal_->fd()), size);
 }
 
-Subscription::Subscription(async::Executor executor, std::shared_ptr<Process> process)
+void check_replay(std::uint32_t pid, std::int64_t wanted, std::uint64_t oldest, std::uint64_t end) {
+  if (wanted < 0 || static_cast<std::uint64_t>(wanted) > end)
+    throw_error(ErrorCode::invalid_argument, "field replayFrom: process {} has printed {} bytes, not {}", pid,
+                end, wanted);
+  const auto position = static_cast<std::uint64_t>(wanted);
+  if (position < oldest)
+    throw_error(ErrorCode::data_loss,
+                "{} bytes of the output of process {} are no longer kept: connect with \"replayFrom\": {} "
+                "for what is",
+                oldest - position, pid, oldest);
+}
+
+Subscription::Subscription(async::Executor executor, std::shared_ptr<Process> process,
+                           std::optional<std::int64_t> replay_from)
     : process_(std::move(process)), bell_(executor) {
   if (process_->log().subscribers() >= limits::kSubscribers)
     throw_error(ErrorCode::resource_exhausted, "{} streams are attached to process {}: at most {} can be",
                 process_->log().subscribers(), process_->pid(), limits::kSubscribers);
-  handle_ = process_->log().subscribe([this] { bell_.ring(); });
+  OutputLog& log = process_->log();
+  if (replay_from) check_replay(process_->pid(), *replay_from, log.oldest(), log.end());
+  const auto position = replay_from ? static_cast<std::uint64_t>(*replay_from) : log.end();
+  handle_ = log.subscribe(position, [this] { bell_.ring(); });
 }
 
 Subscription::~Subscription() {

@@ -26,7 +26,8 @@ class Process {
  public:
   // Opens its pipes or its terminal. `scratch` is where the pumps of all processes read into: between a read
   // and the log nothing else runs. Throws SystemError.
-  Process(async::Executor executor, Launch launch, std::span<char> scratch);
+  // `replay_bytes`: how much of its output stays for clients that reconnect.
+  Process(async::Executor executor, Launch launch, std::span<char> scratch, std::size_t replay_bytes);
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
@@ -44,7 +45,7 @@ class Process {
 
   std::uint32_t pid() const noexcept { return pid_; }
   // Set once the log is finished and the process is reaped.
-  const std::optional<api::envd::EndEvent>& end() const noexcept { return end_; }
+  const std::optional<sys::ExitStatus>& end() const noexcept { return end_; }
   bool timed_out() const noexcept { return timed_out_; }  // kill_at() killed it
   OutputLog& log() noexcept { return log_; }
 
@@ -89,21 +90,28 @@ class Process {
   bool abandon_pipes_ = false;
   bool timed_out_ = false;
   Doorbell ended_;  // for kill_at()
-  std::optional<api::envd::EndEvent> end_;
+  std::optional<sys::ExitStatus> end_;
 };
 
-// A stream attached to a process. Sees the output from its creation on; keeps the process object alive.
+// The client has the output up to `wanted`, what is kept begins at `oldest` and ends at `end`. Throws
+// Error(data_loss) that says how much is lost, Error(invalid_argument) when the client has more than there
+// is.
+void check_replay(std::uint32_t pid, std::int64_t wanted, std::uint64_t oldest, std::uint64_t end);
+
+// A stream attached to a process. Sees the output from its creation on, or from a position; keeps the process
+// object alive.
 class Subscription {
  public:
-  // Throws Error(resource_exhausted) when the process has too many.
-  Subscription(async::Executor executor, std::shared_ptr<Process> process);
+  // Throws Error(resource_exhausted) when the process has too many, and what check_replay() throws.
+  Subscription(async::Executor executor, std::shared_ptr<Process> process,
+               std::optional<std::int64_t> replay_from = std::nullopt);
   ~Subscription();
   Subscription(const Subscription&) = delete;
   Subscription& operator=(const Subscription&) = delete;
 
   Process& process() noexcept { return *process_; }
-  // The next piece of output, or null. Valid until the next suspension.
-  const Chunk* peek() const noexcept { return process_->log().peek(handle_); }
+  // The next piece of output, if there is one. Valid until the next suspension.
+  std::optional<Piece> peek() const noexcept { return process_->log().peek(handle_); }
   void advance() { process_->log().advance(handle_); }
   // Waits until there is more to see; false when `time` comes first. Throws Error(canceled).
   Task<bool> wait_until(SteadyTime time) { return bell_.wait_until(time); }

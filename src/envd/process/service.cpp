@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "envd/files/paths.h"
 #include "envd/limits.h"
+#include "envd/process/end_status.h"
 #include "envd/process/environment.h"
 #include "envd/process/events.h"
 #include "envd/rpc.h"
@@ -16,15 +17,6 @@ namespace wrenn::envd::process {
 namespace wire = api::envd;
 
 namespace {
-
-// Seconds between two signs of life on an idle stream.
-SteadyClock::duration keepalive_of(const http::Request& request) {
-  const auto field = request.headers.get("Keepalive-Ping-Interval");
-  const auto seconds = field ? parse_int<std::uint32_t>(*field) : std::nullopt;
-  if (!seconds || *seconds == 0) return limits::kKeepaliveDefault;
-  const std::chrono::seconds asked(*seconds);
-  return std::clamp<std::chrono::seconds>(asked, limits::kKeepaliveMin, limits::kKeepaliveMax);
-}
 
 const wire::ProcessSelector& selector_of(const std::optional<wire::ProcessSelector>& selector) {
   if (!selector) throw_error(ErrorCode::invalid_argument, "field process is required");
@@ -79,10 +71,18 @@ void Service::add_routes(http::Router& router) {
 }
 
 Launch Service::prepare(wire::StartRequest message, const http::Request& request) const {
-  if (!message.process || message.process->cmd.empty())
+  const bool login = message.pty && (!message.process || message.process->cmd.empty());
+  if (!login && (!message.process || message.process->cmd.empty()))
     throw_error(ErrorCode::invalid_argument, "field process.cmd is required");
   Launch launch;
-  launch.config = std::move(*message.process);
+  if (message.process) launch.config = std::move(*message.process);
+  launch.user = user_of(request, defaults_);
+  if (login) {
+    if (!launch.config.args.empty())
+      throw_error(ErrorCode::invalid_argument, "field process.args: the login shell takes none");
+    launch.config.cmd = launch.user.shell;
+    launch.config.args = {"-l"};
+  }
   refuse_nul("process.cmd", launch.config.cmd);
   for (const std::string& argument : launch.config.args) refuse_nul("process.args", argument);
   check_env(launch.config.envs);
@@ -91,11 +91,12 @@ Launch Service::prepare(wire::StartRequest message, const http::Request& request
   launch.tag = std::move(message.tag);
   if (message.pty) launch.terminal = window_of(message.pty->size);
   launch.stdin_open = message.stdin_open.value_or(true);
-  launch.user = user_of(request, defaults_);
   const std::string cwd = launch.config.cwd.value_or("");
   launch.cwd_asked = !cwd.empty() || !defaults_.workdir.empty();
   launch.cwd = files::resolve(cwd, launch.user.home, defaults_.workdir);
   launch.env = environment(own_path(), launch.user, defaults_.env, launch.config.envs);
+  if (launch.terminal) add_if_missing(launch.env, "TERM", "xterm-256color");
+  if (login) add_if_missing(launch.env, "SHELL", launch.user.shell);
   return launch;
 }
 
@@ -105,10 +106,10 @@ Task<> Service::start(http::Request& request, http::Reply& reply, http::ConnectS
   const auto lifetime = rpc::timeout_of(request);
   auto launch = prepare(json::from_json<wire::StartRequest>(body), request);
   const auto subscription = co_await table_.start(std::move(launch), lifetime);
-  auto work = forward(stream, *subscription, keepalive_of(request));
+  auto work = forward(stream, *subscription, rpc::keepalive_of(request));
   co_await rpc::while_connected(reply, std::nullopt, std::move(work));
   if (!subscription->process().timed_out()) {
-    const std::string end = end_event_json(*subscription->process().end());
+    const std::string end = end_event_json(end_event(*subscription->process().end()));
     co_await stream.send(end);
     co_return;
   }
@@ -119,10 +120,21 @@ Task<> Service::start(http::Request& request, http::Reply& reply, http::ConnectS
 Task<> Service::connect(http::Request& request, http::Reply& reply, http::ConnectStream& stream) {
   const std::string body = co_await rpc::read_message(request);
   const auto message = json::from_json<wire::ConnectRequest>(body);
-  Subscription subscription(executor_, table_.any(selector_of(message.process)));
-  auto work = forward(stream, subscription, keepalive_of(request));
+  const auto found = table_.any(selector_of(message.process));
+  std::optional<std::int64_t> replay_from;
+  if (message.replay_from) replay_from = message.replay_from->value;
+  if (!found.process) {
+    if (replay_from) check_replay(found.pid, *replay_from, found.output_bytes, found.output_bytes);
+    const std::string start = start_event_json(found.pid);
+    co_await stream.send(start);
+    const std::string end = end_event_json(end_event(found.status));
+    co_await stream.send(end);
+    co_return;
+  }
+  Subscription subscription(executor_, found.process, replay_from);
+  auto work = forward(stream, subscription, rpc::keepalive_of(request));
   co_await rpc::while_connected(reply, rpc::timeout_of(request), std::move(work));
-  const std::string end = end_event_json(*subscription.process().end());
+  const std::string end = end_event_json(end_event(*subscription.process().end()));
   co_await stream.send(end);
 }
 
@@ -132,8 +144,8 @@ Task<> Service::forward(http::ConnectStream& stream, Subscription& subscription,
   const std::string start = start_event_json(subscription.process().pid());
   co_await stream.send(start);
   for (;;) {
-    while (const Chunk* chunk = subscription.peek()) {
-      const std::string event = data_event_json(*chunk);
+    while (const auto piece = subscription.peek()) {
+      const std::string event = data_event_json(*piece);
       subscription.advance();
       co_await stream.send(event);
     }

@@ -17,9 +17,22 @@ constexpr int kOomScoreAdj = 100;
 constexpr int kNice = 0;
 constexpr mode_t kUmask = 022;
 
+// The kernel lets a process without privilege raise its own score and that of its children, never lower it.
+int oom_score() {
+  const auto ours = sys::try_read_file("/proc/self/oom_score_adj", 16);
+  const auto score = ours ? parse_int<int>(trim(*ours)) : std::nullopt;
+  return ::geteuid() == 0 ? kOomScoreAdj : std::max(kOomScoreAdj, score.value_or(0));
+}
+
 // Absent when the child would be what we are already: the kernel can then start it without copying our memory
 // map.
 std::optional<sys::ProcessIdentity> identity_of(const User& user) {
+  if (::geteuid() != 0) {
+    if (user.uid == ::geteuid()) return std::nullopt;
+    throw_error(ErrorCode::permission_denied,
+                "envd runs as user {} and cannot start a process as {}: that takes root", ::geteuid(),
+                user.name);
+  }
   std::vector<gid_t> wanted = user.groups;
   std::vector<gid_t> ours(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
   if (::getgroups(static_cast<int>(ours.size()), ours.data()) < 0) ours.clear();
@@ -52,8 +65,8 @@ sys::SpawnOptions options_of(const Launch& launch, const ChildEnds& ends, sys::F
   options.identity = identity_of(launch.user);
   options.new_session = true;
   options.controlling_tty = launch.terminal.has_value();
-  options.oom_score_adj = kOomScoreAdj;
-  options.nice = kNice;
+  options.oom_score_adj = oom_score();
+  if (::geteuid() == 0) options.nice = kNice;  // others may only lower their priority
   options.umask = kUmask;
   options.limits.push_back(descriptor_limit());
   return options;
@@ -70,6 +83,11 @@ std::string find_program(const std::string& name, const std::vector<std::string>
     }
   }
   return name;
+}
+
+// What the SDKs run everything with, and not every image has it.
+bool is_bash(std::string_view command) {
+  return command == "bash" || command.ends_with("/bash");
 }
 
 struct Failure {
@@ -118,6 +136,13 @@ sys::Process spawn(const Launch& launch, const ChildEnds& ends, sys::FdView cgro
   int error = 0;
   if (auto process = try_spawn(launch, options, error)) return std::move(*process);
 
+  if (error == ENOENT && is_bash(launch.config.cmd)) {
+    options.program = "/bin/sh";
+    options.argv.front() = "sh";  // by which busybox knows what it is
+    error = 0;
+    if (auto process = try_spawn(launch, options, error)) return std::move(*process);
+    options.argv.front() = launch.config.cmd;
+  }
   if (error == ENOEXEC) {
     options.program = "/bin/sh";
     const std::string script = find_program(launch.config.cmd, launch.env);
@@ -129,6 +154,13 @@ sys::Process spawn(const Launch& launch, const ChildEnds& ends, sys::FdView cgro
     options.argv = {"sh", "-c",         "printf '%s\\n' \"$1\" >&2; exit \"$2\"",
                     "sh", failure.text, std::to_string(failure.exit_code)};
     options.env.clear();  // it may be what was too long
+    try {
+      return sys::Process::spawn(options);
+    } catch (const sys::SpawnError& failed) {
+      if (failed.step() != sys::SpawnError::Step::exec) throw;
+    }
+    throw_error(ErrorCode::failed_precondition, "{} (and there is no /bin/sh to end with {})", failure.text,
+                failure.exit_code);
   }
   return sys::Process::spawn(options);
 }

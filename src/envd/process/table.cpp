@@ -19,8 +19,13 @@ void check(const api::envd::ProcessSelector& selector) {
     throw_error(ErrorCode::invalid_argument, "process: exactly one of pid and tag must be given");
 }
 
-bool matches(const Process& process, const api::envd::ProcessSelector& selector) {
-  return selector.pid ? process.pid() == *selector.pid : process.launch().tag == selector.tag;
+bool matches(const api::envd::ProcessSelector& selector, std::uint32_t pid,
+             const std::optional<std::string>& tag) {
+  return selector.pid ? pid == *selector.pid : tag == selector.tag;
+}
+
+bool matches(const api::envd::ProcessSelector& selector, const Process& process) {
+  return matches(selector, process.pid(), process.launch().tag);
 }
 
 [[noreturn]] void throw_not_found(const api::envd::ProcessSelector& selector) {
@@ -61,7 +66,8 @@ Task<std::unique_ptr<Subscription>> Table::start(Launch launch,
   const auto deadline = lifetime ? std::optional(SteadyClock::now() + *lifetime) : std::nullopt;
 
   // The log and its first reader come before the process: nothing it prints can be missed.
-  const auto process = std::make_shared<Process>(executor_, std::move(launch), std::span<char>(scratch_));
+  const auto process =
+      std::make_shared<Process>(executor_, std::move(launch), std::span<char>(scratch_), replay_share());
   auto subscription = std::make_unique<Subscription>(executor_, process);
 
   auto work = [this, created = process.get()] {
@@ -81,7 +87,14 @@ Task<std::unique_ptr<Subscription>> Table::start(Launch launch,
   running_.push_back(process);
   scope_.spawn(run(process));
   if (deadline) scope_.spawn(kill_at(process, *deadline));
+  if (started_) started_();
   co_return subscription;
+}
+
+// What a new process may keep of its output when all that run share one budget.
+std::size_t Table::replay_share() const noexcept {
+  return std::clamp(limits::kReplayTotalBytes / (running_.size() + starting_), limits::kReplayBytesMin,
+                    limits::kReplayBytes);
 }
 
 void Table::refuse_if_stopping() const {
@@ -91,7 +104,13 @@ void Table::refuse_if_stopping() const {
 Task<> Table::run(std::shared_ptr<Process> process) {
   co_await process->run(cgroups_);
   std::erase(running_, process);
-  finished_.push_back({process, SteadyClock::now()});
+  Finished finished;
+  finished.found = {process->pid(), process, *process->end(), process->log().end()};
+  finished.tag = process->launch().tag;
+  finished.since = SteadyClock::now();
+  finished_.push_back(std::move(finished));
+  if (finished_.size() > limits::kFinishedOutputs)
+    finished_[finished_.size() - 1 - limits::kFinishedOutputs].found.process.reset();
   forget_old();
 }
 
@@ -109,17 +128,17 @@ void Table::forget_old() {
 std::shared_ptr<Process> Table::running(const api::envd::ProcessSelector& selector) {
   check(selector);
   for (auto process = running_.rbegin(); process != running_.rend(); ++process)
-    if (matches(**process, selector)) return *process;
+    if (matches(selector, **process)) return *process;
   throw_not_found(selector);
 }
 
-std::shared_ptr<Process> Table::any(const api::envd::ProcessSelector& selector) {
+Table::Found Table::any(const api::envd::ProcessSelector& selector) {
   check(selector);
   forget_old();
   for (auto process = running_.rbegin(); process != running_.rend(); ++process)
-    if (matches(**process, selector)) return *process;
+    if (matches(selector, **process)) return {(*process)->pid(), *process, {}, 0};
   for (auto finished = finished_.rbegin(); finished != finished_.rend(); ++finished)
-    if (matches(*finished->process, selector)) return finished->process;
+    if (matches(selector, finished->found.pid, finished->tag)) return finished->found;
   throw_not_found(selector);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,18 +28,29 @@ class Table {
   // The running process of that pid, or the last started with that tag. Throw Error(not_found), and
   // Error(invalid_argument) unless exactly one of pid and tag is set.
   std::shared_ptr<Process> running(const api::envd::ProcessSelector& selector);
-  // The same, or one that ended within limits::kFinishedKeep.
-  std::shared_ptr<Process> any(const api::envd::ProcessSelector& selector);
+  // The same, or one that ended within limits::kFinishedKeep: without an object, unless its output is kept.
+  struct Found {
+    std::uint32_t pid = 0;
+    std::shared_ptr<Process> process;  // always while it runs
+    sys::ExitStatus status;            // if not
+    std::uint64_t output_bytes = 0;
+  };
+  Found any(const api::envd::ProcessSelector& selector);
   const std::vector<std::shared_ptr<Process>>& all_running() const noexcept { return running_; }
+
+  // `started` is called after every start.
+  void on_start(std::function<void()> started) { started_ = std::move(started); }
 
   // Kills all and waits for their ends, limits::kKillWait at most.
   Task<> stop();
 
  private:
   struct Finished {
-    std::shared_ptr<Process> process;
+    Found found;
+    std::optional<std::string> tag;
     SteadyTime since;
   };
+  std::size_t replay_share() const noexcept;
   Task<> run(std::shared_ptr<Process> process);
   Task<> kill_at(std::shared_ptr<Process> process, SteadyTime time);
   void forget_old();
@@ -48,6 +60,7 @@ class Table {
   async::ThreadPool& threads_;
   Cgroups& cgroups_;
   std::vector<char> scratch_;
+  std::function<void()> started_;
   std::size_t starting_ = 0;
   bool stopping_ = false;
   std::vector<std::shared_ptr<Process>> running_;

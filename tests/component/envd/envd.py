@@ -104,10 +104,10 @@ class Stream:
 
 
 class Envd:
-    def __init__(self, args=(), env=None, wrap=()):
+    def __init__(self, args=(), env=None, wrap=(), program=None):
         self.headers = {}
         self.process = subprocess.Popen(
-            [*wrap, *command(), "--host", "127.0.0.1", "--port", "0", "--print-address", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+            [*wrap, *(program or [*command(), "--host", "127.0.0.1"]), "--port", "0", "--print-address", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
         line = self.process.stdout.readline()
         match = re.search(r":(\d+)\s*$", line)
         if not match:

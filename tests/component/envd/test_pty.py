@@ -34,17 +34,47 @@ def test_it_is_a_controlling_terminal(envd):
     stream = envd.start("/bin/sh", ["-c", "test -t 0 && test -t 1 && test -t 2 && echo tty >/dev/tty; echo TERM=$TERM"], pty=(80, 24))
     stream.start()
     _, _, pty, end = stream.collect()
-    assert pty == b"tty\r\nTERM=\r\n" and end["exitCode"] == 0
+    assert pty == b"tty\r\nTERM=xterm-256color\r\n" and end["exitCode"] == 0
 
 
 def test_term_is_the_requests(envd):
-    stream = envd.start("/bin/sh", ["-c", "echo $TERM"], pty=(80, 24), envs={"TERM": "xterm-256color"})
+    stream = envd.start("/bin/sh", ["-c", "echo $TERM"], pty=(80, 24), envs={"TERM": "vt100"})
     stream.start()
-    assert stream.collect()[2] == b"xterm-256color\r\n"
+    assert stream.collect()[2] == b"vt100\r\n"
+
+
+def test_term_of_the_defaults(fresh):
+    assert fresh.request("POST", "/init", '{"envVars":{"TERM":"screen"}}', {"Content-Type": "application/json"})[0] == 204
+    stream = fresh.start("/bin/sh", ["-c", "echo $TERM"], pty=(80, 24))
+    stream.start()
+    assert stream.collect()[2] == b"screen\r\n"
+    assert fresh.shell("echo \"<$TERM>\"", envs={"TERM": ""})[0] == b"<>\n"
+
+
+def test_defaults_of_a_terminal(envd):
+    stream = envd.stream("process.Process/Start", {"process": {"cmd": "/bin/sh", "args": ["-c", "stty size; pwd"]}, "pty": {}})
+    stream.start()
+    assert stream.collect()[2] == b"24 80\r\n/root\r\n"
+
+
+def test_login_shell(envd):
+    with open("/etc/passwd") as passwd:
+        shell = next(line.strip().split(":")[6] for line in passwd if line.startswith("root:"))
+    stream = envd.stream("process.Process/Start", {"pty": {"size": {"cols": 80, "rows": 24}}, "tag": "login"})
+    pid = stream.start()
+    (shown,) = [p["config"] for p in envd.processes() if p["pid"] == pid]
+    assert shown == {"cmd": shell, "args": ["-l"]}
+    envd.send_input(pid, b"echo shell=$SHELL= zero=$0=; exit 4\n", kind="pty")
+    text = stream.collect()
+    assert f"shell={shell}=".encode() in text[2] and text[3]["exitCode"] == 4
+    stream = envd.stream("process.Process/Start", {"process": {"cmd": "", "args": ["x"]}, "pty": {}})
+    with pytest.raises(RpcError) as error:
+        next(stream)
+    assert error.value.code == "invalid_argument"
 
 
 def test_interactive_shell(envd):
-    stream = envd.start("/bin/bash", ["--norc", "-i"], pty=(80, 24), envs={"PS1": "$ "})
+    stream = envd.start("/bin/bash", ["--norc", "-i"], pty=(80, 24), envs={"PS1": "$ ", "TERM": "dumb"})
     pid = stream.start()
     envd.send_input(pid, b"echo $((6*7))\n", kind="pty")
     read_until(stream, b"\r\n42\r\n")

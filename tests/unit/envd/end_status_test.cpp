@@ -35,7 +35,7 @@ TEST_CASE("an end reads as Go prints it", "[envd]") {
 }
 
 TEST_CASE("events are written as the wire types read them", "[envd]") {
-  const Chunk chunk{Channel::standard_error, std::string("a\0\xff", 3)};
+  const Piece chunk{Channel::standard_error, std::string_view("a\0\xff", 3)};
   const auto message = json::from_json<api::envd::ProcessEventMessage>(data_event_json(chunk));
   REQUIRE(message.event.data);
   CHECK(message.event.data->stderr_data->data == chunk.data);
