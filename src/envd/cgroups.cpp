@@ -15,7 +15,8 @@ namespace {
 
 constexpr int kRetriesPerRetire = 4;
 constexpr const char* kThreadsMax = "/proc/sys/kernel/threads-max";
-constexpr std::size_t kNumberBytes = 64;  // of a file with one number
+constexpr std::size_t kNumberBytes = 64;    // of a file with one number
+constexpr std::size_t kEventsBytes = 4096;  // of cgroup.events
 
 struct Weights {
   const char* name;
@@ -41,6 +42,18 @@ std::string set_up(const std::string& root, const Weights& weights) {
   return group->release();
 }
 
+// Where envd itself goes. Protected is what it uses, never more.
+void move_in(const std::string& root) {
+  const std::string path = root + "/envd";
+  auto group = sys::CgroupDir::adopt(path);
+  if (!group) group = sys::CgroupDir::create(root, "envd");
+  group->set_cpu_weight(limits::kAgentCpuWeight);
+  (void)sys::try_write_existing(path + "/memory.min", std::to_string(limits::kAgentMemoryMin));
+  (void)sys::try_write_existing(path + "/memory.low", std::to_string(limits::kAgentMemoryLow));
+  group->attach(::getpid());
+  group->release();
+}
+
 }  // namespace
 
 Cgroups::Cgroups(const std::string& root) {
@@ -54,7 +67,39 @@ Cgroups::Cgroups(const std::string& root) {
     user_.reset();
     pty_.reset();
     log::warn("no control groups for user processes", {{"root", root}, {"error", error.what()}});
+    return;
   }
+  try {
+    move_in(root);
+  } catch (const std::exception& error) {
+    log::warn("envd stays in the control group it was started in", {{"error", error.what()}});
+  }
+}
+
+bool Cgroups::all_say(std::string_view event) const noexcept {
+  for (const auto& group : {user_, pty_}) {
+    try {
+      if (!group) return false;
+      const std::string events = sys::read_file(*group + "/cgroup.events", kEventsBytes);
+      if (events.find(event) == std::string::npos) return false;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Cgroups::may_be_populated() const noexcept {
+  return !all_say("populated 0");
+}
+
+bool Cgroups::frozen() const noexcept {
+  return all_say("frozen 1");
+}
+
+void Cgroups::set_frozen(bool frozen) {
+  for (const auto& group : {user_, pty_})
+    if (group) sys::write_existing(*group + "/cgroup.freeze", frozen ? "1" : "0");
 }
 
 Cgroups::Leaf::~Leaf() {

@@ -5,8 +5,10 @@
 //   /sys/fs/cgroup/pty    terminals  cpu.weight 200, io.weight 50, the same
 //   both                     pids.max three quarters of what the kernel allows
 //     each with one group per process ("p17"), in which the process is created
+//   /sys/fs/cgroup/envd   envd       cpu.weight 1000, memory.min 50 MiB, memory.low 100 MiB
 //
-// envd itself stays in the root group. Without a writable cgroup v2 everything here does nothing.
+// Ports are forwarded by envd itself, so they have no group of their own (E2B's socat processes have).
+// Without a writable cgroup v2 everything here does nothing.
 #pragma once
 
 #include <atomic>
@@ -25,6 +27,14 @@ class Cgroups {
 
   // `root`: directory of a cgroup v2 below which to create; empty for none. Problems are logged, not thrown.
   explicit Cgroups(const std::string& root);
+
+  bool usable() const noexcept { return user_.has_value(); }
+  // False only if it is certain that no process of a user's is alive.
+  bool may_be_populated() const noexcept;
+  // Stops or continues everything that users run; the kernel tells by frozen() when all of it has stopped.
+  // Throws SystemError.
+  void set_frozen(bool frozen);
+  bool frozen() const noexcept;
 
   // The group of one process. Destruction removes it if it is empty, and else leaves it in place.
   class Leaf {
@@ -55,7 +65,8 @@ class Cgroups {
   void retire(Leaf leaf) noexcept;
 
  private:
-  std::optional<std::string> user_, pty_;  // paths
+  bool all_say(std::string_view event) const noexcept;
+  std::optional<std::string> user_, pty_;  // paths; both or neither
   std::atomic<std::uint64_t> next_{1};
   std::deque<std::string> leftovers_;
 };

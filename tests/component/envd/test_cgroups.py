@@ -72,3 +72,32 @@ def test_a_background_process_outlives_its_shell(grouped, root):
     wait_until(lambda: not alive(child), what="it is gone")
     grouped.shell("true")
     wait_until(lambda: groups(root, "user") == [], what="its group is removed with a later one")
+
+
+def test_envd_has_a_group_of_its_own(grouped, root):
+    with open(f"{root}/envd/cgroup.procs") as procs:
+        assert procs.read().split() == [str(grouped.pid)]
+    assert "/envd" not in grouped.shell("cat /proc/self/cgroup")[0].decode().partition("0::")[2]
+
+
+def test_weights_and_memory(tmp_path):
+    """What is written, in a folder that looks like a hierarchy with every controller: this needs none."""
+    files = ("cgroup.procs", "cpu.weight", "io.weight", "memory.max", "memory.high", "memory.min", "memory.low", "pids.max")
+    for group in ("user", "pty", "envd"):
+        (tmp_path / group).mkdir()
+        for name in files:
+            (tmp_path / group / name).write_text("")
+    one = Envd(["--cgroup-root", str(tmp_path)])
+    one.request("GET", "/health")
+    one.stop()
+    with open("/proc/meminfo") as meminfo:
+        total = int(re.search(r"MemTotal:\s+(\d+)", meminfo.read()).group(1)) * 1024
+    left = str(total - min(total // 8, 128 << 20))
+    read = lambda group: {name: (tmp_path / group / name).read_text() for name in files}  # noqa: E731
+    for group, cpu, io in (("user", "50", "default 10"), ("pty", "200", "default 50")):
+        values = read(group)
+        assert (values["cpu.weight"], values["io.weight"]) == (cpu, io)
+        assert values["memory.max"] == values["memory.high"] == left and int(values["pids.max"]) > 0
+    values = read("envd")
+    assert values["cpu.weight"] == "1000" and values["cgroup.procs"] == str(one.pid)
+    assert (values["memory.min"], values["memory.low"]) == (str(50 << 20), str(100 << 20))
