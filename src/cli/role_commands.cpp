@@ -64,7 +64,7 @@ void add_role(CLI::App& app, Context& context, const std::string& name, const st
 void add_envd(CLI::App& app, Context& context) {
   struct State {
     envd::Options options;
-    std::string socket, cgroup_root;
+    std::string socket, cgroup_root, forward;
   };
   const auto state = std::make_shared<State>();
   auto* command = app.add_subcommand("envd", "The guest agent; runs inside capsules, and anywhere for a try");
@@ -72,12 +72,15 @@ void add_envd(CLI::App& app, Context& context) {
   command->add_option("--port", state->options.port, "Port; 0: any free one");
   command->add_option("--unix-socket", state->socket, "Listen on this path instead");
   command->add_option("--cgroup-root", state->cgroup_root, "cgroup v2 directory for the groups of processes");
+  command->add_option("--forward", state->forward,
+                      "Make what listens on loopback reachable at this address of the machine; \"off\": nowhere");
   command->add_flag("--in-guest", state->options.in_guest, "This machine is a capsule's guest and envd may change it");
   command->add_flag("--print-address", state->options.print_address, "Print where it listens");
   command->callback([&context, state] {
     context.action = [state] {
       if (!state->socket.empty()) state->options.unix_socket = state->socket;
       if (!state->cgroup_root.empty()) state->options.cgroup_root = state->cgroup_root;
+      if (!state->forward.empty()) state->options.forward_address = state->forward;
       log::set_role("envd");
       envd::run(state->options);
       return 0;

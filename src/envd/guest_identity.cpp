@@ -21,10 +21,41 @@ namespace wrenn::envd {
 namespace {
 
 constexpr std::string_view kHostsMark = "# wrenn";
+constexpr std::string_view kEventsMark = "# wrenn-events";
+// What the agents in guests of wrenn and of E2B look up.
+constexpr std::string_view kEventsNames = "events.wrenn.local events.e2b.local";
 constexpr const char* kHostsFile = "/etc/hosts";
 
 bool is_alphanumeric(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Exactly one line that ends in `mark`, at the end.
+std::string with_line(std::string_view hosts, std::string_view line_of_ours, std::string_view mark) {
+  std::string out;
+  while (!hosts.empty()) {
+    const std::string_view line = hosts.substr(0, hosts.find('\n'));
+    hosts.remove_prefix(std::min(line.size() + 1, hosts.size()));
+    if (trim(line).ends_with(mark)) continue;
+    out += line;
+    out += '\n';
+  }
+  return out.append(line_of_ours).append(" ").append(mark).append("\n");
+}
+
+void replace_hosts(const std::string& before, const std::string& after) {
+  if (after == before) return;
+  try {
+    sys::write_file_atomic(kHostsFile, after, 0644);
+  } catch (const SystemError&) {
+    // It may be a mount of its own, which cannot be replaced.
+    const sys::Fd file = sys::open_file(kHostsFile, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    sys::write_full(file, after);
+  }
+}
+
+std::string read_hosts() {
+  return sys::try_read_file(kHostsFile, limits::kHostsFileBytes).value_or("127.0.0.1 localhost\n");
 }
 
 }  // namespace
@@ -37,35 +68,22 @@ bool is_host_name(std::string_view name) noexcept {
 }
 
 std::string hosts_with(std::string_view hosts, std::string_view name) {
-  std::string out;
-  while (!hosts.empty()) {
-    const std::string_view line = hosts.substr(0, hosts.find('\n'));
-    hosts.remove_prefix(std::min(line.size() + 1, hosts.size()));
-    if (trim(line).ends_with(kHostsMark)) continue;
-    out += line;
-    out += '\n';
-  }
-  out += "127.0.1.1 ";
-  out += name;
-  out += ' ';
-  out += kHostsMark;
-  out += '\n';
-  return out;
+  return with_line(hosts, fmt::format("127.0.1.1 {}", name), kHostsMark);
+}
+
+std::string hosts_with_events(std::string_view hosts, std::string_view address) {
+  return with_line(hosts, fmt::format("{} {}", address, kEventsNames), kEventsMark);
 }
 
 void set_host_name(const std::string& name) {
   if (::sethostname(name.data(), name.size()) != 0) throw_errno("set the host name to '{}'", name);
-  const std::string before =
-      sys::try_read_file(kHostsFile, limits::kHostsFileBytes).value_or("127.0.0.1 localhost\n");
-  const std::string after = hosts_with(before, name);
-  if (after == before) return;
-  try {
-    sys::write_file_atomic(kHostsFile, after, 0644);
-  } catch (const SystemError&) {
-    // It may be a mount of its own, which cannot be replaced.
-    const sys::Fd file = sys::open_file(kHostsFile, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    sys::write_full(file, after);
-  }
+  const std::string before = read_hosts();
+  replace_hosts(before, hosts_with(before, name));
+}
+
+void set_events_address(const std::string& address) {
+  const std::string before = read_hosts();
+  replace_hosts(before, hosts_with_events(before, address));
 }
 
 void write_marker(std::string_view name, std::string_view value) {

@@ -13,6 +13,10 @@ namespace wrenn::envd {
 void set_host_name(const std::string& name);
 // `hosts` with exactly one line of ours, for `name`. Applying it again changes nothing.
 std::string hosts_with(std::string_view hosts, std::string_view name);
+// `hosts` with exactly one line of ours for the names that mean the host's collector of events, at `address`.
+std::string hosts_with_events(std::string_view hosts, std::string_view address);
+// The same in /etc/hosts. Throws SystemError.
+void set_events_address(const std::string& address);
 // Whether `name` may be a host name: letters, digits, '-' and '.', at most 64, not '-' or '.' at an end.
 bool is_host_name(std::string_view name) noexcept;
 

@@ -5,6 +5,7 @@
 #include "core/log/log.h"
 #include "envd/guest_identity.h"
 #include "envd/limits.h"
+#include "linux/ipv4.h"
 
 namespace wrenn::envd {
 
@@ -35,6 +36,9 @@ std::optional<UnixTime> check(const InitRequest& message) {
                 limits::kHostNameBytes);
   if (message.entropy && message.entropy->data.size() > limits::kEntropyBytes)
     throw_error(ErrorCode::invalid_argument, "field entropy: at most {} bytes", limits::kEntropyBytes);
+  for (const auto& address : {message.hyperloop_ip, message.hyperloop_ip_e2b})
+    if (address && !address->empty() && !sys::parse_ipv4(*address))
+      throw_error(ErrorCode::invalid_argument, "field hyperloopIp: must be an IPv4 address");
   if (!message.timestamp || message.timestamp->empty()) return std::nullopt;
   const auto time = parse_rfc3339(*message.timestamp);
   if (!time)
@@ -47,6 +51,12 @@ void set_id(Defaults& defaults, std::string_view name, const std::optional<std::
   if (!value) return;
   defaults.env[fmt::format("WRENN_{}", name)] = *value;
   defaults.env[fmt::format("E2B_{}", name)] = *value;
+}
+
+// Empty without one.
+std::string events_address(const InitRequest& message) {
+  const auto& given = message.hyperloop_ip ? message.hyperloop_ip : message.hyperloop_ip_e2b;
+  return given.value_or("");
 }
 
 template <typename Step>
@@ -67,11 +77,32 @@ void change_machine(const InitRequest& message, std::optional<UnixTime> time) {
       message.access_token.value_or("") + message.sandbox_id.value_or("") + message.timestamp.value_or("");
   if (!seed.empty()) attempt("random", [&] { reseed_random(seed); });
   if (message.hostname) attempt("hostname", [&] { set_host_name(*message.hostname); });
+  const std::string events = events_address(message);
+  if (!events.empty()) attempt("events", [&] { set_events_address(events); });
   if (message.sandbox_id) attempt("marker", [&] { write_marker("SANDBOX_ID", *message.sandbox_id); });
   if (message.template_id) attempt("marker", [&] { write_marker("TEMPLATE_ID", *message.template_id); });
 }
 
+http::Response accepted() {
+  http::Response response;
+  response.status = 204;
+  response.headers.set("Cache-Control", "no-store");
+  response.headers.set("X-Envd-Version", api::envd::kVersion);
+  return response;
+}
+
 }  // namespace
+
+bool InitEndpoint::is_stale(const InitRequest& message, std::optional<UnixTime> time) const {
+  if (!time || !last_time_ || message.sandbox_id.value_or(sandbox_id_) != sandbox_id_) return false;
+  const std::chrono::microseconds behind(last_time_->us - time->us);
+  return behind.count() >= 0 && behind < limits::kInitReorder;
+}
+
+void InitEndpoint::remember(const InitRequest& message, std::optional<UnixTime> time) {
+  if (time) last_time_ = time;
+  if (message.sandbox_id) sandbox_id_ = *message.sandbox_id;
+}
 
 Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
   const std::string body = co_await request.body->read_all(limits::kInitBodyBytes);
@@ -80,10 +111,22 @@ Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
   if (!may)
     throw_error(ErrorCode::unauthenticated, "access token validation failed: /init needs the current token");
   const auto time = check(message);
+  if (is_stale(message, time)) {
+    log::info("init: not newer than the last one, so nothing changes", {{"timestamp", *message.timestamp}});
+    if (done_) done_();
+    auto response = accepted();
+    co_await reply.send(std::move(response));
+    co_return;
+  }
+  remember(message, time);
 
   for (const auto& [name, value] : message.env_vars) defaults_.env[name] = value;
   set_id(defaults_, "SANDBOX_ID", message.sandbox_id);
   set_id(defaults_, "TEMPLATE_ID", message.template_id);
+  const std::string events = events_address(message);
+  if (!events.empty())
+    for (const char* name : {"WRENN_EVENTS_ADDRESS", "E2B_EVENTS_ADDRESS"})
+      defaults_.env[name] = "http://" + events;
   if (message.default_user && !message.default_user->empty()) defaults_.user = *message.default_user;
   if (message.default_workdir) defaults_.workdir = *message.default_workdir;
   if (message.access_token) token_.set(Secret(*message.access_token));
@@ -93,9 +136,8 @@ Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
     co_await async::offload(threads_, std::move(work));
   }
 
-  http::Response response;
-  response.status = 204;
-  response.headers.set("Cache-Control", "no-store");
+  if (done_) done_();
+  auto response = accepted();
   co_await reply.send(std::move(response));
 }
 

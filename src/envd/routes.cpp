@@ -20,10 +20,16 @@ http::Response json_no_store(std::string json) {
 
 }  // namespace
 
-Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes)
+Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes,
+               SnapshotHooks& snapshots)
     : cache_(in_guest ? files::PageCache::avoid : files::PageCache::use),
       threads_(threads),
-      init_(in_guest, threads, token_, defaults_),
+      snapshots_(snapshots),
+      init_(in_guest, threads, token_, defaults_,
+            [&snapshots] {
+              snapshots.recover();
+              snapshots.thaw();
+            }),
       processes_(executor, processes, defaults_),
       filesystem_(threads, defaults_) {
   defaults_.user = own_user().name;
@@ -43,6 +49,7 @@ Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threa
   router_.add("POST", "/init",
               [this](http::Request& request, http::Reply& reply) { return init_.handle(request, reply); });
   // The watcher calls of filesystem.Filesystem have no route yet: clients take 404 for "unimplemented".
+  snapshots_.add_routes(router_);
   processes_.add_routes(router_);
   filesystem_.add_routes(router_);
 }
@@ -77,6 +84,7 @@ http::Response Routes::render_error(int status, std::exception_ptr failure, cons
 // 200 with the version, where E2B's envd says 204: its SDKs accept any status but 502, and our host reads the
 // version.
 Task<> Routes::health(http::Request&, http::Reply& reply) {
+  snapshots_.recover();
   auto response = json_no_store(fmt::format("{{\"version\":\"{}\"}}", api::envd::kVersion));
   co_await reply.send(std::move(response));
 }

@@ -8,13 +8,15 @@
 #include "envd/init_endpoint.h"
 #include "envd/metrics.h"
 #include "envd/process/service.h"
+#include "envd/snapshot_hooks.h"
 
 namespace wrenn::envd {
 
 class Routes {
  public:
   // All must outlive this.
-  Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes);
+  Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes,
+         SnapshotHooks& snapshots);
 
   async::Task<> handle(http::Request& request, http::Reply& reply);
   // {"code","message"} for what a plain endpoint throws and what the server refuses by itself.
@@ -29,6 +31,7 @@ class Routes {
 
   const files::PageCache cache_;
   async::ThreadPool& threads_;
+  SnapshotHooks& snapshots_;
   AccessToken token_;
   Defaults defaults_;
   MetricsSource metrics_;

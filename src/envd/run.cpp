@@ -17,7 +17,9 @@
 #include "core/net/listener.h"
 #include "envd/guest_identity.h"
 #include "envd/limits.h"
+#include "envd/ports/forwarder.h"
 #include "envd/routes.h"
+#include "envd/snapshot_hooks.h"
 #include "linux/fd.h"
 
 namespace wrenn::envd {
@@ -78,6 +80,18 @@ void print_listening(const net::Address& address) {
   std::fflush(stdout);
 }
 
+// Null when nothing is to be forwarded.
+std::unique_ptr<ports::Forwarder> make_forwarder(const Options& options, async::Executor executor,
+                                                 async::ThreadPool& threads, const Cgroups& cgroups,
+                                                 std::uint16_t own_port) {
+  ports::ForwarderOptions forward;
+  if (options.forward_address) forward.address = *options.forward_address;
+  if (forward.address == "off" || (forward.address.empty() && !options.in_guest)) return nullptr;
+  forward.own_port = own_port;
+  forward.busy = [&cgroups] { return cgroups.may_be_populated(); };
+  return std::make_unique<ports::Forwarder>(executor, threads, std::move(forward));
+}
+
 Task<> serve(Options options) {
   const auto executor = co_await asio::this_coro::executor;
 
@@ -90,7 +104,11 @@ Task<> serve(Options options) {
 
   // 3. What we serve.
   process::Table processes(executor, spawn_threads, cgroups);
-  Routes routes(options.in_guest, executor, file_threads, processes);
+  net::Listener listener(executor, address_of(options));
+  const auto forwarder = make_forwarder(options, executor, spawn_threads, cgroups, listener.address().port());
+  if (forwarder) processes.on_start([&forwarder] { forwarder->notice(); });
+  SnapshotHooks snapshots(executor, {options.in_guest, file_threads, cgroups, forwarder.get()});
+  Routes routes(options.in_guest, executor, file_threads, processes, snapshots);
   if (options.in_guest) write_marker("SANDBOX", "true");
 
   // 4. Listen. From here on the host can reach us.
@@ -101,9 +119,12 @@ Task<> serve(Options options) {
       executor,
       [&routes](http::Request& request, http::Reply& reply) { return routes.handle(request, reply); },
       server_options);
-  net::Listener listener(executor, address_of(options));
+  snapshots.set_connections([&server] { server.mark_connections(); }, [&server] { server.cut_marked(); });
   async::Scope scope(executor, "envd");
   scope.spawn(server.serve(listener));
+  async::Scope background(executor, "envd background");
+  background.spawn(snapshots.watch());
+  if (forwarder) background.spawn(forwarder->run());
   log::info("envd is ready", {{"address", listener.address().text()}, {"version", api::envd::kVersion}});
   if (options.print_address) print_listening(listener.address());
   forget_startup_pages();
@@ -115,9 +136,12 @@ Task<> serve(Options options) {
   } catch (...) {
     failure = std::current_exception();
   }
+  background.cancel();
+  snapshots.thaw();  // or the processes could not end
   co_await processes.stop();
   co_await server.stop(limits::kStopGrace);
   co_await scope.join();
+  co_await background.join();
   if (failure) std::rethrow_exception(failure);
 }
 

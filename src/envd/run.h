@@ -19,6 +19,9 @@ struct Options {
   // Directory of a cgroup v2 below which the groups of user processes are made. Absent: the mounted hierarchy
   // in a guest, none elsewhere.
   std::optional<std::string> cgroup_root;
+  // What listens on loopback is reachable at this address of the machine too ("off" for none). Absent: the
+  // address of eth0 in a guest, none elsewhere.
+  std::optional<std::string> forward_address;
   bool print_address = false;  // print "listening on HOST:PORT" to standard output once it does
 };
 

@@ -51,7 +51,8 @@ Task<> with_envd(std::function<Task<>(EnvdClient&)> body) {
   async::ThreadPool threads("test", 2);
   envd::Cgroups cgroups("");
   envd::process::Table processes(executor, threads, cgroups);
-  envd::Routes routes(false, executor, threads, processes);
+  envd::SnapshotHooks snapshots(executor, {false, threads, cgroups, nullptr});
+  envd::Routes routes(false, executor, threads, processes, snapshots);
   std::exception_ptr failure;
   http::Handler handler = [&routes](http::Request& request, http::Reply& reply) {
     return routes.handle(request, reply);

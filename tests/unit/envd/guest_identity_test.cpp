@@ -20,3 +20,12 @@ TEST_CASE("host names", "[envd]") {
   CHECK(is_host_name(std::string(64, 'a')));
   CHECK_FALSE(is_host_name(std::string(65, 'a')));
 }
+
+TEST_CASE("the address of the host's events has one line", "[envd]") {
+  const auto once = hosts_with_events(hosts_with("127.0.0.1 localhost\n", "cl-1"), "10.1.2.3");
+  CHECK(once ==
+        "127.0.0.1 localhost\n127.0.1.1 cl-1 # wrenn\n10.1.2.3 events.wrenn.local events.e2b.local # "
+        "wrenn-events\n");
+  CHECK(hosts_with_events(once, "10.1.2.3") == once);
+  CHECK(hosts_with(once, "cl-1").find("10.1.2.3 events") != std::string::npos);
+}
