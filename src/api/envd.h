@@ -211,6 +211,51 @@ struct ListDirResponse {
   static constexpr auto kFields = json::fields(json::field("entries", &ListDirResponse::entries));
 };
 
+// Of WatchDir and CreateWatcher.
+struct WatchRequest {
+  std::string path;
+  bool recursive = false;
+  bool include_entry = false;
+  bool allow_network_mounts = false;
+  static constexpr auto kFields = json::fields(
+      json::field("path", &WatchRequest::path), json::field("recursive", &WatchRequest::recursive),
+      json::field("includeEntry", &WatchRequest::include_entry),
+      json::field("allowNetworkMounts", &WatchRequest::allow_network_mounts));
+};
+struct FilesystemEvent {
+  std::string name;  // relative to the watched directory, which is itself "."
+  std::string type;  // EVENT_TYPE_CREATE, _WRITE, _REMOVE, _RENAME (away from this name), _CHMOD
+  std::optional<EntryInfo> entry;
+  static constexpr auto kFields =
+      json::fields(json::field("name", &FilesystemEvent::name), json::field("type", &FilesystemEvent::type),
+                   json::field("entry", &FilesystemEvent::entry));
+};
+struct WatcherMessage {  // CreateWatcherResponse, GetWatcherEventsRequest, RemoveWatcherRequest
+  std::string watcher_id;
+  static constexpr auto kFields = json::fields(json::field("watcherId", &WatcherMessage::watcher_id));
+};
+
+struct UploadedFile {  // of POST /files and POST /files/compose
+  std::string path;
+  std::string name;
+  std::string type = "file";
+  std::map<std::string, std::string> metadata;
+  static constexpr auto kFields = json::fields(
+      json::field("path", &UploadedFile::path), json::field("name", &UploadedFile::name),
+      json::field("type", &UploadedFile::type), json::field("metadata", &UploadedFile::metadata, json::kOmitEmpty));
+};
+
+// POST /files/compose.
+struct ComposeRequest {
+  std::vector<std::string> source_paths;
+  std::string destination;
+  std::optional<std::string> username;
+  static constexpr auto kFields =
+      json::fields(json::field("source_paths", &ComposeRequest::source_paths),
+                   json::field("destination", &ComposeRequest::destination, json::kRequired),
+                   json::field("username", &ComposeRequest::username));
+};
+
 // POST /init. All fields optional; `sandboxId` and `templateId` are ours (a VMM without metadata service).
 struct InitRequest {
   std::optional<std::string> access_token;  // "" clears it

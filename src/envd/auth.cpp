@@ -12,7 +12,8 @@ bool AccessToken::admits(const http::Request& request) const noexcept {
 
 bool is_open(const http::Request& request) noexcept {
   return (request.method == "GET" && request.path == "/health") ||
-         (request.method == "POST" && request.path == "/init");
+         (request.method == "POST" && request.path == "/init") ||
+         ((request.method == "GET" || request.method == "POST") && request.path == "/files");
 }
 
 }  // namespace wrenn::envd

@@ -17,6 +17,8 @@ class AccessToken {
   void set(Secret token) { token_ = std::move(token); }
   // True if none is set, or the X-Access-Token field is equal to it (constant time).
   bool admits(const http::Request& request) const noexcept;
+  // For signatures, which are made with it.
+  const std::string& reveal() const noexcept { return token_.reveal(); }
   // True if one is set and `text` is it (constant time).
   bool equals(std::string_view text) const noexcept { return is_set() && token_.equals(text); }
 
@@ -24,8 +26,8 @@ class AccessToken {
   Secret token_;
 };
 
-// Requests that need no token, or check it by a rule of their own: GET /health, POST /init. (Signed URLs of
-// /files are decided in files/, once they exist.)
+// Requests that need no token, or check it by a rule of their own: GET /health, POST /init, and both of
+// /files, which may have a signature instead (files/access.h).
 bool is_open(const http::Request& request) noexcept;
 
 }  // namespace wrenn::envd

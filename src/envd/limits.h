@@ -53,8 +53,8 @@ inline constexpr auto kKillWait = 5s;        // from SIGKILL at shutdown until w
 inline constexpr std::uint64_t kChildDescriptors = 1024;  // soft limit of a process, as login shells have
 
 // Files.
-inline constexpr std::size_t kTransferBytes = 256 * 1024;    // one read or write of /files; two are in flight
-inline constexpr std::size_t kDirectAlignBytes = 4096;       // place and size of direct writes; disks want 512 or 4096
+inline constexpr std::size_t kTransferBytes = 256 * 1024;  // one read or write of /files; two are in flight
+inline constexpr std::size_t kDirectAlignBytes = 4096;  // place and size of direct writes; disks want 512 or 4096
 inline constexpr std::size_t kListEntries = 50'000;          // of one ListDir
 inline constexpr std::size_t kListBytes = 12 * 1024 * 1024;  // its JSON; clients refuse more than 16 MiB
 inline constexpr std::uint32_t kListDepth = 256;             // deeper is refused, so recursion is bounded
@@ -69,6 +69,26 @@ inline constexpr std::size_t kForwardedConnections = 512;        // over all por
 inline constexpr auto kForwardConnect = 5s;                      // to the program itself
 inline constexpr std::size_t kSocketTableBytes = 1024 * 1024;    // of /proc/net/tcp: some 6,800 listeners
 inline constexpr std::size_t kSocketTableReadBytes = 16 * 1024;  // one read of it
+inline constexpr std::size_t kPackedReadBytes = 64 * 1024;       // of a compressed upload at a time
+inline constexpr std::size_t kComposeSources = 10'000;           // files of one /files/compose
+
+// Metadata of files. The first two are the protocol's (spec/e2b/envd-api.md §2.2): 246 is what Linux allows a name of
+// an attribute, 255 (XATTR_NAME_MAX), without "user.e2b."; 4096 is what an inode of ext4 has room for.
+inline constexpr std::size_t kMetadataKeyBytes = 246;
+inline constexpr std::size_t kMetadataBytes = 4096;        // keys with their prefix, and values
+inline constexpr std::size_t kAttributeBytes = 16 * 1024;  // read of one file, whoever set them
+
+// Watched directories. The kernel's default allows a user 128 watchers (fs.inotify.max_user_instances). A directory
+// takes some 250 bytes here and 1 KiB in the kernel.
+inline constexpr std::size_t kWatchers = 100;
+inline constexpr std::size_t kWatchedDirectories = 65'536;  // of all watchers
+inline constexpr std::size_t kWatchReadBytes = 64 * 1024;  // of the kernel's queue at a time
+// That one read may become, by trees moved in; as the kernel's own queue (fs.inotify.max_queued_events).
+inline constexpr std::size_t kWatchBatchEvents = 16'384;
+inline constexpr std::size_t kWatcherQueueBytes = 4 * 1024 * 1024;      // JSON kept for a client that polls
+inline constexpr std::size_t kAllWatcherQueueBytes = 16 * 1024 * 1024;  // … for all of them
+inline constexpr auto kWatcherIdle = 10min;  // a watcher that nobody asked for so long makes room for another
+inline constexpr auto kWatcherSettle = 100ms;  // a poll waits so long for what the kernel has ready
 
 // Machine.
 inline constexpr std::uint64_t kOwnDescriptors = 65'536;  // some six per process, one per connection

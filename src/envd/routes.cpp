@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/log/log.h"
 #include "envd/answers.h"
+#include "envd/files/compose.h"
 #include "envd/files/download.h"
 #include "envd/files/upload.h"
 
@@ -31,7 +32,8 @@ Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threa
               snapshots.thaw();
             }),
       processes_(executor, processes, defaults_),
-      filesystem_(threads, defaults_) {
+      filesystem_(threads, defaults_),
+      watches_(executor, threads, defaults_) {
   defaults_.user = own_user().name;
   defaults_.env["WRENN_SANDBOX"] = in_guest ? "true" : "false";
   defaults_.env["E2B_SANDBOX"] = defaults_.env["WRENN_SANDBOX"];
@@ -46,12 +48,13 @@ Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threa
   add("GET", "/envs", &Routes::envs);
   add("GET", "/files", &Routes::read_file);
   add("POST", "/files", &Routes::write_file);
+  add("POST", "/files/compose", &Routes::compose_files);
   router_.add("POST", "/init",
               [this](http::Request& request, http::Reply& reply) { return init_.handle(request, reply); });
-  // The watcher calls of filesystem.Filesystem have no route yet: clients take 404 for "unimplemented".
   snapshots_.add_routes(router_);
   processes_.add_routes(router_);
   filesystem_.add_routes(router_);
+  watches_.add_routes(router_);
 }
 
 Task<> Routes::handle(http::Request& request, http::Reply& reply) {
@@ -101,11 +104,15 @@ Task<> Routes::envs(http::Request&, http::Reply& reply) {
 }
 
 Task<> Routes::read_file(http::Request& request, http::Reply& reply) {
-  return files::download(request, reply, threads_, defaults_, cache_);
+  return files::download(request, reply, threads_, token_, defaults_, cache_);
 }
 
 Task<> Routes::write_file(http::Request& request, http::Reply& reply) {
-  return files::upload(request, reply, threads_, defaults_, cache_);
+  return files::upload(request, reply, threads_, token_, defaults_, cache_);
+}
+
+Task<> Routes::compose_files(http::Request& request, http::Reply& reply) {
+  return files::compose(request, reply, threads_, defaults_, cache_);
 }
 
 }  // namespace wrenn::envd

@@ -5,6 +5,7 @@
 #include "envd/auth.h"
 #include "envd/files/aligned_bytes.h"
 #include "envd/files/filesystem_service.h"
+#include "envd/files/watch_service.h"
 #include "envd/init_endpoint.h"
 #include "envd/metrics.h"
 #include "envd/process/service.h"
@@ -18,6 +19,9 @@ class Routes {
   Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes,
          SnapshotHooks& snapshots);
 
+  // Ends what runs by itself, before the server stops.
+  async::Task<> stop() { return watches_.stop(); }
+
   async::Task<> handle(http::Request& request, http::Reply& reply);
   // {"code","message"} for what a plain endpoint throws and what the server refuses by itself.
   static http::Response render_error(int status, std::exception_ptr failure, const http::Request* request);
@@ -28,6 +32,7 @@ class Routes {
   async::Task<> envs(http::Request& request, http::Reply& reply);
   async::Task<> read_file(http::Request& request, http::Reply& reply);
   async::Task<> write_file(http::Request& request, http::Reply& reply);
+  async::Task<> compose_files(http::Request& request, http::Reply& reply);
 
   const files::PageCache cache_;
   async::ThreadPool& threads_;
@@ -38,6 +43,7 @@ class Routes {
   InitEndpoint init_;
   process::Service processes_;
   files::FilesystemService filesystem_;
+  files::WatchService watches_;
   http::Router router_;
 };
 

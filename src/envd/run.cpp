@@ -139,6 +139,7 @@ Task<> serve(Options options) {
   background.cancel();
   snapshots.thaw();  // or the processes could not end
   co_await processes.stop();
+  co_await routes.stop();
   co_await server.stop(limits::kStopGrace);
   co_await scope.join();
   co_await background.join();

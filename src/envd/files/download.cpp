@@ -3,10 +3,6 @@
 // thread (RWF_NOWAIT): 256 KiB take some 40 µs, less than two changes of thread.
 #include "envd/files/download.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <memory>
 #include <span>
@@ -14,13 +10,16 @@
 #include "core/async/scope.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "envd/answers.h"
+#include "envd/files/accept_encoding.h"
+#include "envd/files/access.h"
 #include "envd/files/content_type.h"
+#include "envd/files/gzip_transfer.h"
 #include "envd/files/http_time.h"
-#include "envd/files/path_error.h"
+#include "envd/files/open_file.h"
 #include "envd/files/paths.h"
 #include "envd/files/range.h"
 #include "envd/limits.h"
-#include "linux/fd.h"
 
 namespace wrenn::envd::files {
 
@@ -28,52 +27,12 @@ using async::Task;
 
 namespace {
 
-constexpr std::size_t kUnsizedBytes = 4 * 1024 * 1024;  // of a file whose size the kernel does not tell
-
-struct OpenFile {
-  sys::Fd fd;
-  sys::Fd direct;  // the same file past the page cache; invalid where that cannot be or need not
-  std::uint64_t size = 0;
-  std::time_t modified = 0;
-  std::string unsized_content;  // when size is 0 and there is something nevertheless
-};
-
-// O_NONBLOCK: a FIFO must not hold us up.
-OpenFile open_regular(const std::string& path, PageCache cache) {
-  OpenFile file;
-  file.fd = sys::Fd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file.fd.valid()) throw_path_error("open", path);
-  struct stat info{};
-  if (::fstat(file.fd.get(), &info) != 0) throw_path_error("look at", path);
-  if (S_ISDIR(info.st_mode))
-    throw_error(ErrorCode::invalid_argument, "path '{}' is a directory", sanitize_utf8(path));
-  if (!S_ISREG(info.st_mode))
-    throw_error(ErrorCode::invalid_argument, "path '{}' is not a regular file", sanitize_utf8(path));
-  file.size = static_cast<std::uint64_t>(info.st_size);
-  file.modified = info.st_mtim.tv_sec;
-  if (file.size == 0) file.unsized_content = sys::read_up_to(file.fd, kUnsizedBytes);
-  if (cache == PageCache::avoid && file.size >= limits::kTransferBytes) {
-    const std::string same = fmt::format("/proc/self/fd/{}", file.fd.get());
-    file.direct = sys::Fd::adopt(::open(same.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT));
-  }
-  return file;
-}
-
-// What of `into` could be read without waiting.
-std::size_t read_cached(sys::FdView file, std::span<char> into, std::uint64_t offset) noexcept {
-  iovec piece{into.data(), into.size()};
-  const ssize_t got = ::preadv2(file.get(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
-  return got > 0 ? static_cast<std::size_t>(got) : 0;
-}
-
 Task<> read_piece(async::ThreadPool& threads, const OpenFile& file, std::span<char> into,
                   std::uint64_t offset) {
-  const std::size_t cached = read_cached(file.fd, into, offset);
+  const std::size_t cached = read_cached(file, into, offset);
   if (cached == into.size()) co_return;
-  const auto rest = into.subspan(cached);
-  const bool direct = file.direct.valid() && fits_direct(rest, offset);
-  auto work = [&fd = direct ? file.direct : file.fd, rest, from = offset + cached] {
-    sys::pread_full(fd, std::as_writable_bytes(rest), from);
+  auto work = [&file, rest = into.subspan(cached), from = offset + cached] {
+    read_blocking(file, rest, from);
   };
   co_await async::offload(threads, std::move(work));
 }
@@ -96,7 +55,7 @@ Task<> send_range(http::BodyWriter& writer, async::ThreadPool& threads, const Op
     }
     const std::span<char> next = coming.first(left);
     auto writing = writer.write(out);
-    if (read_cached(file.fd, next, at) == next.size()) {
+    if (read_cached(file, next, at) == next.size()) {
       co_await std::move(writing);
     } else {
       auto reading = read_piece(threads, file, next, at);
@@ -120,11 +79,62 @@ std::optional<std::string_view> range_field(const http::Request& request, std::t
   return request.headers.get("Range");
 }
 
+// A part of a file, or its state, is that of its bytes as they are.
+bool is_about_bytes(const http::Request& request) {
+  for (const char* field :
+       {"Range", "If-Range", "If-Modified-Since", "If-Unmodified-Since", "If-Match", "If-None-Match"})
+    if (request.headers.has(field)) return true;
+  return false;
+}
+
+enum class Coding { identity, gzip, none };
+
+Coding choose_coding(const http::Request& request, const OpenFile& file) {
+  const AcceptedCodings accepted = accepted_codings(request.headers.get("Accept-Encoding"));
+  const bool is_empty =
+      file.size == 0 && file.unsized_content.empty();  // clients know it by Content-Length: 0
+  const bool wants_gzip = accepted.identity ? accepted.prefers_gzip && !is_empty : accepted.gzip;
+  if (wants_gzip && !is_about_bytes(request)) return Coding::gzip;
+  return accepted.identity ? Coding::identity : Coding::none;
+}
+
+// The file piece by piece, as long as it was when it was opened.
+class FilePieces {
+ public:
+  explicit FilePieces(const OpenFile& file)
+      : file_(file),
+        bytes_(std::make_shared<AlignedBytes>(
+            static_cast<std::size_t>(std::min<std::uint64_t>(file.size, limits::kTransferBytes)))) {}
+
+  std::span<const char> operator()() {
+    if (!file_.unsized_content.empty()) return std::exchange(unsized_, {});
+    const std::span<char> piece = bytes_->first(file_.size - at_);
+    if (!piece.empty()) read_blocking(file_, piece, at_);
+    at_ += piece.size();
+    return piece;
+  }
+
+ private:
+  const OpenFile& file_;
+  std::shared_ptr<AlignedBytes> bytes_;  // a std::function copies what it holds
+  std::span<const char> unsized_{file_.unsized_content};
+  std::uint64_t at_ = 0;
+};
+
+Task<> send_gzip(http::Reply& reply, async::ThreadPool& threads, http::Headers fields, const OpenFile& file) {
+  fields.set("Content-Encoding", "gzip");
+  fields.set("Last-Modified", to_http_time(file.modified));
+  const auto writer = co_await reply.stream(200, std::move(fields));
+  Source source = FilePieces(file);
+  co_await send_packed(*writer, threads, std::move(source));
+  co_await writer->finish();
+}
+
 }  // namespace
 
 Task<> download(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-                const Defaults& defaults, PageCache cache) {
-  const User user = user_of(request, defaults, request.query_value("username"));
+                const AccessToken& token, const Defaults& defaults, PageCache cache) {
+  const User user = authorize(request, Operation::read, token, defaults);
   const std::string path = resolve(request.query_value("path").value_or(""), user.home, defaults.workdir);
   auto work = [path, cache] { return open_regular(path, cache); };
   const OpenFile file = co_await async::offload(threads, std::move(work));
@@ -133,7 +143,17 @@ Task<> download(http::Request& request, http::Reply& reply, async::ThreadPool& t
   const std::string_view name = base_name(path);
   fields.set("Content-Type", content_type_of(name));
   fields.set("Content-Disposition", content_disposition(name));
-  fields.set("Vary", "Accept-Encoding");  // gzip comes with E2B compatibility; caches must know before
+  fields.set("Vary", "Accept-Encoding");
+  const Coding coding = choose_coding(request, file);
+  if (coding == Coding::none) {
+    auto response = plain_error(406, "no acceptable encoding found, supported: [identity, gzip]");
+    co_await reply.send(std::move(response));
+    co_return;
+  }
+  if (coding == Coding::gzip) {
+    co_await send_gzip(reply, threads, std::move(fields), file);
+    co_return;
+  }
   if (!file.unsized_content.empty()) {
     http::Response response{200, std::move(fields), file.unsized_content};
     co_await reply.send(std::move(response));

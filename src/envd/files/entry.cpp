@@ -9,6 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "envd/files/metadata.h"
 #include "envd/files/path_error.h"
 #include "envd/files/paths.h"
 
@@ -100,6 +101,7 @@ std::optional<api::envd::EntryInfo> find_entry(const std::string& path, OwnerNam
       entry.symlink_target = path;
     }
   }
+  entry.metadata = load_metadata(path);
   return entry;
 }
 

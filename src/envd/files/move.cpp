@@ -12,6 +12,7 @@
 #include "envd/files/directories.h"
 #include "envd/files/path_error.h"
 #include "envd/files/paths.h"
+#include "envd/files/temporary_name.h"
 #include "envd/limits.h"
 #include "linux/command.h"
 #include "linux/file.h"
@@ -39,7 +40,7 @@ namespace {
 
 // cp knows more of attributes, holes and hard links than is worth repeating here, and every guest has one.
 void copy_over(const std::string& source, const std::string& destination) {
-  const std::string copy = parent(destination) + "/.wrenn-move-" + random_hex(8);
+  const std::string copy = parent(destination) + "/" + std::string(kMovePrefix) + random_hex(8);
   const ScopeGuard cleanup([&copy] {
     try {
       sys::remove_tree(copy);

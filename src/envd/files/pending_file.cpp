@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "envd/files/path_error.h"
 #include "envd/files/paths.h"
+#include "envd/files/temporary_name.h"
 #include "envd/limits.h"
 
 namespace wrenn::envd::files {
@@ -45,8 +46,13 @@ void check_space(const std::string& directory, std::uint64_t bytes) {
 }  // namespace
 
 PendingFile::PendingFile(const std::string& path, const User& user, std::optional<std::uint64_t> bytes,
-                         PageCache cache)
-    : path_(path), target_(follow_links(path)), owner_(user.uid), group_(user.gid), cache_(cache) {
+                         PageCache cache, Metadata metadata)
+    : path_(path),
+      target_(follow_links(path)),
+      owner_(user.uid),
+      group_(user.gid),
+      metadata_(std::move(metadata)),
+      cache_(cache) {
   if (base_name(path).size() > NAME_MAX) {
     errno = ENAMETOOLONG;
     throw_path_error("create", path);
@@ -60,6 +66,8 @@ PendingFile::PendingFile(const std::string& path, const User& user, std::optiona
       throw_error(ErrorCode::invalid_argument, "path '{}' exists and is not a regular file",
                   sanitize_utf8(path));
     mode_ = existing.st_mode & 07777;
+    is_new_ = false;
+    attributes_ = load_other_attributes(target_);
     if (user.uid == 0) {
       owner_ = existing.st_uid;
       group_ = existing.st_gid;
@@ -86,6 +94,9 @@ PendingFile::PendingFile(PendingFile&& other) noexcept
       owner_(other.owner_),
       group_(other.group_),
       mode_(other.mode_),
+      metadata_(std::move(other.metadata_)),
+      attributes_(std::move(other.attributes_)),
+      is_new_(other.is_new_),
       in_place_(other.in_place_),
       cache_(other.cache_),
       direct_(other.direct_),
@@ -100,7 +111,8 @@ PendingFile::~PendingFile() {
 // Nobody but root may look into it before it is complete.
 void PendingFile::open_temporary() {
   const std::string directory = parent(target_);
-  const std::string path = (directory == "/" ? "" : directory) + "/.wrenn-upload-" + random_hex(8);
+  const std::string path = (directory == "/" ? "" : directory) + "/" +
+                           std::string(is_new_ ? kNewUploadPrefix : kUploadPrefix) + random_hex(8);
   fd_ = sys::open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   temporary_ = path;
 }
@@ -123,7 +135,9 @@ void PendingFile::seal() {
     // Owner first: changing it clears set-user-id bits of the mode.
     if (::fchown(fd_.get(), owner_, group_) != 0) throw_errno("set the owner of '{}'", sanitize_utf8(path_));
     if (::fchmod(fd_.get(), mode_) != 0) throw_errno("set the mode of '{}'", sanitize_utf8(path_));
+    store_attributes(fd_, attributes_);
   }
+  store_metadata(fd_, metadata_);
   // Network file systems and quotas tell some failures only here.
   const int fd = fd_.release();
   if (::close(fd) != 0 && errno != EINTR) throw_errno("write '{}'", sanitize_utf8(path_));

@@ -4,12 +4,14 @@
 #include <memory>
 #include <vector>
 
+#include "api/envd.h"
 #include "core/async/scope.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/http/multipart.h"
-#include "core/json/writer.h"
 #include "envd/drain.h"
+#include "envd/files/access.h"
+#include "envd/files/gzip_transfer.h"
 #include "envd/files/paths.h"
 #include "envd/files/pending_file.h"
 #include "envd/limits.h"
@@ -19,6 +21,8 @@ namespace wrenn::envd::files {
 using async::Task;
 
 namespace {
+
+constexpr std::string_view kGzipMagic = "\x1f\x8b";  // RFC 1952 §2.3.1
 
 // The current part of a multipart body, as a body.
 class PartBody final : public http::Body {
@@ -35,6 +39,7 @@ class PartBody final : public http::Body {
 struct Received {
   std::vector<PendingFile> files;
   const PageCache cache;
+  Metadata metadata;
   explicit Received(PageCache page_cache) : cache(page_cache) {}
   ~Received() { discard(); }
   void discard() noexcept {
@@ -98,7 +103,9 @@ Task<> receive_file(http::Body& body, async::ThreadPool& threads, std::string pa
                     Received& received) {
   const PageCache cache = received.cache;
   const auto bytes = body.remaining();
-  auto open = [path, user, bytes, cache] { return PendingFile(path, user, bytes, cache); };
+  auto open = [&path, &user, bytes, cache, &metadata = received.metadata] {
+    return PendingFile(path, user, bytes, cache, metadata);
+  };
   PendingFile file = co_await async::offload(threads, std::move(open));
   received.files.push_back(std::move(file));
   co_await receive(body, threads, received.files.back());
@@ -111,10 +118,13 @@ std::string target_of(const http::Multipart::Part& part, const std::optional<std
               "a part \"file\" has no file name: give one, or the query parameter path");
 }
 
-Task<> receive_parts(http::Request& request, async::ThreadPool& threads, const User& user,
-                     const Defaults& defaults, Received& received) {
+// What is packed with gzip.
+enum class Packed { nothing, each_part };
+
+Task<> receive_parts(http::Request& request, http::Body& form, Packed packed, async::ThreadPool& threads,
+                     const User& user, const Defaults& defaults, Received& received) {
   const auto asked = request.query_value("path");
-  http::Multipart parts(*request.body, request.headers.get("Content-Type").value_or(""));
+  http::Multipart parts(form, request.headers.get("Content-Type").value_or(""));
   while (const auto part = co_await parts.next()) {
     if (part->name != "file") continue;
     std::string path = resolve(target_of(*part, asked), user.home, defaults.workdir);
@@ -122,17 +132,50 @@ Task<> receive_parts(http::Request& request, async::ThreadPool& threads, const U
       if (file.path() == path)
         throw_error(ErrorCode::invalid_argument, "two parts for the same path '{}'", sanitize_utf8(path));
     PartBody body(parts);
-    co_await receive_file(body, threads, std::move(path), user, received);
+    if (packed == Packed::nothing) {
+      co_await receive_file(body, threads, std::move(path), user, received);
+    } else {
+      GzipBody content(body, threads);
+      co_await receive_file(content, threads, std::move(path), user, received);
+    }
   }
   if (received.files.empty()) throw_error(ErrorCode::invalid_argument, "the form has no part named \"file\"");
 }
 
-Task<> receive_all(http::Request& request, async::ThreadPool& threads, const User& user,
+Task<> receive_form(http::Request& request, bool is_gzip, async::ThreadPool& threads, const User& user,
+                    const Defaults& defaults, Received& received) {
+  if (!is_gzip) {
+    co_await receive_parts(request, *request.body, Packed::nothing, threads, user, defaults, received);
+    co_return;
+  }
+  // E2B's clients pack the body, as HTTP has it; wrenn's first guest agent took packed parts in a plain body.
+  // A form cannot begin with gzip's magic number.
+  PeekedBody form(*request.body);
+  if (co_await form.peek(kGzipMagic.size()) == kGzipMagic) {
+    GzipBody content(form, threads);
+    co_await receive_parts(request, content, Packed::nothing, threads, user, defaults, received);
+  } else {
+    co_await receive_parts(request, form, Packed::each_part, threads, user, defaults, received);
+  }
+}
+
+bool is_gzip_coded(const http::Request& request) {
+  const auto coding = request.headers.get("Content-Encoding");
+  if (!coding || equals_ignoring_case(*coding, "identity")) return false;
+  if (equals_ignoring_case(*coding, "gzip")) return true;
+  throw_error(ErrorCode::invalid_argument, "Content-Encoding '{}': must be gzip or identity",
+              sanitize_utf8(*coding));
+}
+
+Task<> receive_all(http::Request& request, async::ThreadPool& threads, const AccessToken& token,
                    const Defaults& defaults, Received& received) {
+  const User user = authorize(request, Operation::write, token, defaults);
+  const bool is_gzip = is_gzip_coded(request);
+  received.metadata = metadata_of(request.headers);
   const std::string_view field = request.headers.get("Content-Type").value_or("");
   const std::string_view type = trim(field.substr(0, field.find(';')));
   if (equals_ignoring_case(type, "multipart/form-data")) {
-    co_await receive_parts(request, threads, user, defaults, received);
+    co_await receive_form(request, is_gzip, threads, user, defaults, received);
     co_return;
   }
   if (!equals_ignoring_case(type, http::kOctetStream))
@@ -142,38 +185,30 @@ Task<> receive_all(http::Request& request, async::ThreadPool& threads, const Use
   if (!asked || asked->empty())
     throw_error(ErrorCode::invalid_argument, "query parameter path is required with {}", http::kOctetStream);
   std::string path = resolve(*asked, user.home, defaults.workdir);
-  co_await receive_file(*request.body, threads, std::move(path), user, received);
+  if (is_gzip) {
+    GzipBody content(*request.body, threads);
+    co_await receive_file(content, threads, std::move(path), user, received);
+  } else {
+    co_await receive_file(*request.body, threads, std::move(path), user, received);
+  }
 }
 
 std::string result_json(const std::vector<PendingFile>& files) {
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_array();
-  for (const PendingFile& file : files) {
-    writer.begin_object();
-    writer.member("path", file.path());
-    writer.member("name", base_name(file.path()));
-    writer.member("type", "file");
-    writer.end_object();
-  }
-  writer.end_array();
-  return text;
+  std::vector<api::envd::UploadedFile> uploaded;
+  for (const PendingFile& file : files)
+    uploaded.push_back(
+        {.path = file.path(), .name = std::string(base_name(file.path())), .metadata = file.metadata()});
+  return json::to_json(uploaded);
 }
 
 }  // namespace
 
 Task<> upload(http::Request& request, http::Reply& reply, async::ThreadPool& threads,
-              const Defaults& defaults, PageCache cache) {
-  const auto coding = request.headers.get("Content-Encoding");
-  if (coding && !equals_ignoring_case(*coding, "identity"))
-    throw_error(ErrorCode::invalid_argument, "Content-Encoding '{}': send the file as it is (identity)",
-                sanitize_utf8(*coding));
-  const User user = user_of(request, defaults, request.query_value("username"));
-
+              const AccessToken& token, const Defaults& defaults, PageCache cache) {
   Received received(cache);
   std::exception_ptr failure;
   try {
-    co_await receive_all(request, threads, user, defaults, received);
+    co_await receive_all(request, threads, token, defaults, received);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     failure = std::current_exception();

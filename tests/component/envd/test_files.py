@@ -1,6 +1,8 @@
 """GET and POST /files."""
 
+import base64
 import grp
+import gzip
 import hashlib
 import http.client
 import json
@@ -14,7 +16,7 @@ import urllib.parse
 
 import pytest
 
-from envd import basic, wait_until
+from envd import Envd, basic, wait_until
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -341,3 +343,246 @@ def test_parallel_uploads_to_one_path_leave_one_of_them(envd, tmp_path):
         thread.join()
     data = path.read_bytes()
     assert len(data) == 300000 and len(set(data)) == 1 and leftovers(tmp_path) == []
+
+
+# --- gzip ---
+
+def raw_get(envd, path, **fields):
+    """Without the Accept-Encoding: identity that http.client adds."""
+    conn = http.client.HTTPConnection("127.0.0.1", envd.port)
+    conn.putrequest("GET", url(str(path)), skip_accept_encoding=True)
+    for name, value in {**envd.headers, **fields}.items():
+        conn.putheader(name.replace("_", "-"), value)
+    conn.endheaders()
+    response = conn.getresponse()
+    body = response.read()
+    conn.close()
+    return response.status, response.headers, body
+
+
+@pytest.mark.parametrize("size", [1, 1000, 262143, 262144, 262145, 3 << 20])
+def test_gzip_download(envd, tmp_path, size):
+    data = (os.urandom(500) + bytes(500)) * (size // 1000 + 1)
+    (tmp_path / "f.txt").write_bytes(data[:size])
+    status, headers, body = raw_get(envd, tmp_path / "f.txt", Accept_Encoding="gzip, deflate")
+    assert (status, headers["Content-Encoding"], headers["Vary"]) == (200, "gzip", "Accept-Encoding")
+    assert headers["Content-Type"] == "text/plain; charset=utf-8" and gzip.decompress(body) == data[:size]
+
+
+def test_gzip_only_when_it_is_asked_for(envd, tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"data")
+    for field in (None, "identity", "gzip;q=0", "br", "identity;q=1, gzip;q=0.5"):
+        status, headers, body = raw_get(envd, path, **({"Accept_Encoding": field} if field else {}))
+        assert (status, headers["Content-Encoding"], headers["Content-Length"], body) == (200, None, "4", b"data"), field
+    (tmp_path / "empty").write_bytes(b"")
+    status, headers, body = raw_get(envd, tmp_path / "empty", Accept_Encoding="gzip")
+    assert (status, headers["Content-Length"], headers["Content-Encoding"], body) == (200, "0", None, b"")
+    assert gzip.decompress(raw_get(envd, tmp_path / "empty", Accept_Encoding="gzip, identity;q=0")[2]) == b""
+    assert gzip.decompress(raw_get(envd, "/proc/self/status", Accept_Encoding="gzip")[2]).startswith(b"Name:")
+
+
+def test_no_coding_is_acceptable(envd, tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"data")
+    for fields in ({"Accept_Encoding": "identity;q=0"}, {"Accept_Encoding": "*;q=0, br"},
+                   {"Accept_Encoding": "gzip, identity;q=0", "Range": "bytes=0-1"}):
+        status, _, body = raw_get(envd, path, **fields)
+        assert status == 406 and json.loads(body)["message"] == "no acceptable encoding found, supported: [identity, gzip]"
+
+
+def test_ranges_and_conditions_are_of_the_bytes_themselves(envd, tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"0123456789")
+    status, headers, body = raw_get(envd, path, Accept_Encoding="gzip", Range="bytes=2-4")
+    assert (status, headers["Content-Encoding"], body) == (206, None, b"234")
+    modified = headers["Last-Modified"]
+    assert raw_get(envd, path, Accept_Encoding="gzip", If_Modified_Since=modified)[0] == 304
+
+
+def test_gzip_upload(envd, tmp_path):
+    path, data = str(tmp_path / "f"), os.urandom(300000) + bytes(700000)
+    packed = {"Content-Encoding": "gzip"}
+    for body in (gzip.compress(data), gzip.compress(data[:400000]) + gzip.compress(data[400000:])):
+        assert put(envd, path, body, packed)[0] == 200 and open(path, "rb").read() == data
+    assert put(envd, path, gzip.compress(b""), packed)[0] == 200 and open(path, "rb").read() == b""
+    # A form that is packed as a whole, as HTTP has it, and one whose parts are.
+    body, fields = form([("file", path, data), ("file", path + "2", b"two")])
+    assert envd.request("POST", "/files", gzip.compress(body), {**fields, **packed})[0] == 200
+    assert open(path, "rb").read() == data and open(path + "2", "rb").read() == b"two"
+    body, fields = form([("file", path, gzip.compress(b"a" * 99999)), ("file", path + "2", gzip.compress(b"b"))])
+    assert envd.request("POST", "/files", body, {**fields, **packed})[0] == 200
+    assert open(path, "rb").read() == b"a" * 99999 and open(path + "2", "rb").read() == b"b"
+
+
+def test_bad_gzip_uploads(envd, tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"old")
+    good = gzip.compress(os.urandom(1000))
+    for body in (b"", b"plain text", good[:-1], good[:5], good[:-8] + bytes(8), good + b"more"):
+        status, _, answer = put(envd, str(path), body, {"Content-Encoding": "gzip"})
+        assert status == 400 and "gzip" in json.loads(answer)["message"], body
+    multi, fields = form([("file", str(path), good[:-1])])
+    assert envd.request("POST", "/files", multi, {**fields, "Content-Encoding": "gzip"})[0] == 400
+    assert envd.request("POST", "/files", gzip.compress(multi)[:-20], {**fields, "Content-Encoding": "gzip"})[0] == 400
+    for coding in ("br", "deflate", "gzip, gzip"):
+        assert put(envd, str(path), good, {"Content-Encoding": coding})[0] == 400
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["f"]
+
+
+def test_a_decompression_bomb_costs_disk_only(fresh, tmp_path):
+    bomb = gzip.compress(bytes(200 << 20), 9)  # some 200 KiB
+    assert len(bomb) < 1 << 20
+    assert put(fresh, str(tmp_path / "f"), bomb, {"Content-Encoding": "gzip"})[0] == 200
+    assert os.stat(tmp_path / "f").st_size == 200 << 20
+    assert gzip.decompress(raw_get(fresh, tmp_path / "f", Accept_Encoding="gzip")[2]) == bytes(200 << 20)
+    assert fresh.resident_kib("VmHWM") < 16 * 1024
+
+
+def test_a_decompression_bomb_on_a_small_disk(envd, small_disk):
+    bomb = gzip.compress(bytes(64 << 20), 9)
+    status, _, answer = put(envd, str(small_disk / "f"), bomb, {"Content-Encoding": "gzip"})
+    assert status == 507 and json.loads(answer)["code"] == 507 and os.listdir(small_disk) == []
+
+
+# --- metadata ---
+
+def stat_metadata(envd, path):
+    return envd.call("filesystem.Filesystem/Stat", {"path": str(path)})["entry"].get("metadata")
+
+
+def test_metadata(envd, tmp_path):
+    path = tmp_path / "f"
+    try:
+        path.touch()
+        os.setxattr(path, "user.other", b"kept")
+    except OSError:
+        pytest.skip("the file system of the tests keeps no extended attributes")
+    fields = {"X-Metadata-Author": "Ann", "x-metadata-BUILD-id": "7 up"}
+    expected = {"author": "Ann", "build-id": "7 up"}
+    status, _, body = put(envd, str(path), b"1", fields)
+    assert status == 200 and json.loads(body) == [{"path": str(path), "name": "f", "type": "file", "metadata": expected}]
+    assert stat_metadata(envd, path) == expected
+    assert os.getxattr(path, "user.e2b.author") == b"Ann" and os.getxattr(path, "user.other") == b"kept"
+    (tmp_path / "link").symlink_to("f")
+    entries = envd.call("filesystem.Filesystem/ListDir", {"path": str(tmp_path)})["entries"]
+    assert [entry.get("metadata") for entry in entries] == [expected, expected]
+    moved = envd.call("filesystem.Filesystem/Move", {"source": str(path), "destination": str(tmp_path / "g")})["entry"]
+    assert moved["metadata"] == expected
+    # Each upload has all of it.
+    assert put(envd, str(tmp_path / "g"), b"2", {"X-Metadata-Other": "x"})[0] == 200
+    assert stat_metadata(envd, tmp_path / "g") == {"other": "x"}
+    assert put(envd, str(tmp_path / "g"), b"3")[0] == 200
+    assert stat_metadata(envd, tmp_path / "g") is None
+    body, multipart = form([("file", str(tmp_path / "a"), b"1"), ("file", str(tmp_path / "b"), b"2")])
+    answer = json.loads(envd.request("POST", "/files", body, {**multipart, "X-Metadata-K": "v"})[2])
+    assert [item["metadata"] for item in answer] == [{"k": "v"}, {"k": "v"}]
+    # Whatever programs of the guest write there.
+    os.setxattr(tmp_path / "a", "user.e2b.odd", b"\xff\xfe" + b"z" * 2000)
+    assert stat_metadata(envd, tmp_path / "a")["odd"].startswith("\ufffd")
+
+
+def test_metadata_errors(envd, tmp_path):
+    path = str(tmp_path / "f")
+    for fields in ({"X-Metadata-": "v"}, {"X-Metadata-" + "k" * 247: "v"}, {"X-Metadata-k": "caf\xe9"}, {"X-Metadata-k": "v" * 4090},
+                   {f"X-Metadata-{i}": "v" * 500 for i in range(9)}):
+        status, _, answer = put(envd, path, b"x", fields)
+        assert status == 400 and "X-Metadata" in json.loads(answer)["message"]
+    assert os.listdir(tmp_path) == []
+
+
+# --- signed URLs ---
+
+TOKEN = "0tQG31xiMp0IOQfaz9dcwi72L1CPo8e0"
+
+
+def sign(path, operation, user="", expiration=None):
+    text = f"{path}:{operation}:{user}:{TOKEN}" + ("" if expiration is None else f":{expiration}")
+    return "v1_" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+@pytest.fixture(scope="module")
+def secured():
+    one = Envd()
+    assert one.request("POST", "/init", json.dumps({"accessToken": TOKEN}), {"Content-Type": "application/json"})[0] == 204
+    yield one
+    one.stop()
+
+
+def refusal(answer):
+    status, _, body = answer
+    assert status == 401 and json.loads(body)["code"] == 401
+    return json.loads(body)["message"]
+
+
+def test_signed_urls(secured, tmp_path):
+    path, soon = str(tmp_path / "a b+c%ä.txt"), int(time.time()) + 60
+    body, fields = form([("file", "x", b"form")])
+    assert put(secured, path, b"data", signature=sign(path, "write"))[0] == 200
+    assert secured.request("GET", url(path, signature=sign(path, "read")))[2] == b"data"
+    assert secured.request("GET", url(path, signature=sign(path, "read", "nobody", soon), username="nobody", signature_expiration=soon))[2] == b"data"
+    assert secured.request("POST", url(path, signature=sign(path, "write", "", soon), signature_expiration=soon), body, fields)[0] == 200
+    assert secured.request("GET", url(path), headers={"X-Access-Token": TOKEN})[2] == b"form"
+
+
+def test_signed_urls_are_refused(secured, tmp_path):
+    path = str(tmp_path / "f")
+    (tmp_path / "f").write_bytes(b"secret")
+    past = int(time.time()) - 5
+    get = lambda **query: secured.request("GET", url(path, **query))  # noqa: E731
+    assert refusal(get()) == "missing signature query parameter"
+    assert refusal(get(signature="v1_x")) == "invalid signature"
+    assert refusal(get(signature=sign(path, "write"))) == "invalid signature"
+    assert refusal(get(signature=sign(path + "2", "read"))) == "invalid signature"
+    assert refusal(get(signature=sign(path, "read"), username="nobody")) == "invalid signature"
+    assert refusal(get(signature=sign(path, "read"), signature_expiration=past + 1000)) == "invalid signature"
+    assert refusal(get(signature=sign(path, "read", "", past), signature_expiration=past)) == "signature is already expired"
+    assert refusal(get(signature=sign(path, "read", "", 0), signature_expiration=0)) == "signature is already expired"
+    assert get(signature=sign(path, "read"), signature_expiration="soon")[0] == 400
+    assert refusal(secured.request("GET", url(path, signature=sign(path, "read")), headers={"X-Access-Token": "other"}))
+    # The refusal of a big upload is read by clients that send everything first.
+    assert refusal(put(secured, path, b"x" * (4 << 20))) == "missing signature query parameter"
+    assert (tmp_path / "f").read_bytes() == b"secret"
+
+
+def test_a_signature_opens_nothing_else(secured, tmp_path):
+    path = str(tmp_path)
+    query = urllib.parse.urlencode({"path": path, "signature": sign(path, "read")})
+    for method, target in (("GET", "/envs"), ("POST", "/filesystem.Filesystem/Stat"), ("POST", "/files/compose"), ("PUT", "/files")):
+        assert secured.request(method, f"{target}?{query}")[0] == 401, target
+
+
+# --- compose ---
+
+def compose(envd, sources, destination, headers=None, **more):
+    message = {"source_paths": [str(source) for source in sources], "destination": str(destination), **more}
+    return envd.request("POST", "/files/compose", json.dumps(message), {"Content-Type": "application/json", **(headers or {})})
+
+
+def test_compose(envd, tmp_path):
+    tmp_path.chmod(0o755)
+    data = [os.urandom(size) for size in (0, 1, 262144, 700001, 4096)]
+    for i, part in enumerate(data):
+        (tmp_path / f"p{i}").write_bytes(part)
+    target = tmp_path / "new" / "whole"
+    status, _, body = compose(envd, [tmp_path / f"p{i}" for i in range(5)], target, username="nobody")
+    assert status == 200 and json.loads(body) == {"path": str(target), "name": "whole", "type": "file"}
+    assert target.read_bytes() == b"".join(data) and os.stat(target).st_uid == pwd.getpwnam("nobody").pw_uid
+    assert os.listdir(tmp_path) == ["new"]
+    # Onto one of its sources, twice.
+    (tmp_path / "a").write_bytes(b"a")
+    assert compose(envd, [tmp_path / "a", tmp_path / "a", target], tmp_path / "a")[0] == 200
+    assert (tmp_path / "a").read_bytes() == b"aa" + b"".join(data) and not target.exists()
+
+
+def test_compose_errors(envd, tmp_path, small_disk):
+    (tmp_path / "a").write_bytes(b"a" * 400000)
+    (tmp_path / "b").write_bytes(b"b" * 400000)
+    both = [tmp_path / "a", tmp_path / "b"]
+    for sources, destination, expected in ((both + [tmp_path / "none"], tmp_path / "c", 404), ([tmp_path], tmp_path / "c", 400),
+                                           ([], tmp_path / "c", 400), (both, tmp_path, 400), (both, tmp_path / "c", 507)):
+        status, _, answer = compose(envd, sources, destination)
+        assert status == expected and json.loads(answer)["code"] == expected, (sources, answer)
+    assert compose(envd, both, tmp_path / "c", username="nobody-at-all")[0] == 401
+    assert envd.request("POST", "/files/compose", "{", {"Content-Type": "application/json"})[0] == 400
+    assert sorted(os.listdir(tmp_path)) == ["a", "b"]

@@ -179,8 +179,3 @@ def test_unknown_user(envd, tmp_path):
         envd.call("filesystem.Filesystem/Stat", {"path": "/"}, headers=basic("nobody-at-all"))
     assert (error.value.code, error.value.status) == ("unauthenticated", 401)
     assert error.value.message == "invalid username: 'nobody-at-all'"
-
-
-def test_watchers_are_unimplemented(envd):
-    status, _, body = envd.request("POST", "/filesystem.Filesystem/CreateWatcher", "{}", {"Content-Type": "application/json"})
-    assert status == 404  # which clients take for unimplemented
