@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+import envd_alone
 from figures import Report
 from streams import health_beside_streams
 from wrenn_platform import BINARY, DIR, Platform
@@ -71,6 +72,7 @@ def lifecycle(platform, report):
 
 
 def envd(platform, report):
+    envd_alone.run(Report("none"))
     with platform.create() as capsule:
         client = KeptAlive(platform)
         base = f"/v1/capsules/{capsule.id}"
