@@ -141,6 +141,9 @@ Task<> download(Passage& passage) {
   Headers headers = end_to_end(exchange.headers());
   const auto length = announced_length(headers);
   headers.remove("Content-Length");
+  // The answer is the upstream's: where it does not say who it is, we are not it. (An empty field is left
+  // out.)
+  if (!headers.has("Server")) headers.set("Server", "");
   auto writer = co_await passage.reply.stream(exchange.status(), std::move(headers), length);
   net::TransferBuffer buffer;
   for (;;) {

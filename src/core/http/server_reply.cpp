@@ -3,6 +3,7 @@
 #include "core/base/codec.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
+#include "core/base/text.h"
 #include "core/http/head_writer.h"
 #include "core/http/websocket.h"
 
@@ -44,8 +45,11 @@ void ServerReply::write_head_fields(int status, const Headers& fields) {
     if (source->has_token("Connection", "close")) exchange_.keep_alive = false;
     for (const auto& [name, value] : source->fields()) {
       if (is_framing_field(name)) continue;
-      if (name.size() == 4 && name == "Date") has_date = true;
-      if (name.size() == 6 && name == "Server") has_server = true;
+      if (name.size() == 4 && equals_ignoring_case(name, "Date")) has_date = true;
+      if (name.size() == 6 && equals_ignoring_case(name, "Server")) {
+        has_server = true;
+        if (value.empty()) continue;
+      }
       append_field(out, name, value);
     }
   }

@@ -364,6 +364,28 @@ TEST_CASE("an upgrade passes through as bytes, with what came early") {
   }));
 }
 
+TEST_CASE("an answer is the upstream's, and says of itself what that says") {
+  const std::pair<const char*, const char*> rows[] = {
+      {"", ""}, {"Server: theirs/1\r\n", "Server: theirs/1\r\n"}, {"server: small\r\n", "server: small\r\n"}};
+  for (const auto& [field, expected] : rows) {
+    INFO(field);
+    const auto peer = [field = field](RawClient& connection) -> Task<> {
+      co_await connection.read_until("\r\n\r\n");
+      co_await connection.send(fmt::format("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", field));
+    };
+    run(with_peer(peer, [expected = expected](net::Address address) -> Task<> {
+      co_await in_front_of(address, [expected](TestServer& front) -> Task<> {
+        RawClient client = co_await front.connect();
+        co_await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        const std::string head = co_await client.read_until("\r\n\r\n");
+        CHECK(head.find(expected) != head.npos);
+        CHECK(head.find("wrenn") == head.npos);
+        CHECK(head.find("Date: ") != head.npos);
+      });
+    }));
+  }
+}
+
 TEST_CASE("a body may take longer than the head of its answer") {
   through_proxy(show, [](TestServer& front) -> Task<> {
     setup.options.head_timeout = 300ms;
