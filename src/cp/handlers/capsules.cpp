@@ -16,7 +16,7 @@ std::chrono::milliseconds Capsules::patience(const Request& request, Reply& repl
 api::Capsule Capsules::detailed_view(const store::Sandbox& row) const {
   auto view = capsule_view(row);
   view.domain = services_.domain;
-  view.envd_access_token = row.access_token;
+  if (row.status != model::SandboxState::stopped) view.envd_access_token = row.access_token;
   return view;
 }
 

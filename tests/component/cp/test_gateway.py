@@ -242,6 +242,8 @@ def test_what_clients_are_told(shared):
     assert (told["domain"], told["envd_access_token"]) == (created["domain"], created["envd_access_token"])
     assert shared.post(f"/v1/capsules/{capsule}/pause").json["envd_access_token"] == created["envd_access_token"]
     assert shared.post(f"/v1/capsules/{capsule}/resume").json["envd_access_token"] == created["envd_access_token"]
+    assert shared.delete(f"/v1/capsules/{capsule}").status == 204
+    assert "envd_access_token" not in shared.get(f"/v1/capsules/{capsule}").json
     for listed in shared.get("/v1/capsules").json:
         assert "envd_access_token" not in listed and "domain" not in listed
     assert shared.request("GET", f"/v1/capsules/{capsule}", key=shared.add_key()).status == 404

@@ -28,6 +28,11 @@ def wait_until(condition, seconds=10):
         time.sleep(0.02)
 
 
+def as_listed(capsule):
+    """Lists leave out how to reach a capsule."""
+    return {key: value for key, value in capsule.items() if key not in ("domain", "envd_access_token")}
+
+
 def test_the_whole_way(plane):
     answer = plane.post("/v1/capsules", {"template": "minimal", "vcpus": 2, "memory_mb": 256, "timeout_sec": 60})
     assert answer.status == 201
@@ -46,7 +51,7 @@ def test_the_whole_way(plane):
     assert (told["templateName"], told["templateId"], told["templateTeamId"]) == ("minimal-debian", "0" * 24 + "4", "0" * 25)
 
     assert plane.get(path).json == capsule
-    assert plane.get("/v1/capsules").json == [capsule]
+    assert plane.get("/v1/capsules").json == [as_listed(capsule)]
     assert plane.get("/api" + path).json == capsule
     assert plane.post(path + "/ping").status == 204
 
@@ -78,7 +83,7 @@ def test_the_list_is_never_stale(plane):
 
     def check():
         listed = plane.get("/v1/capsules").json
-        assert listed == [plane.get(f"/v1/capsules/{one['id']}").json for one in listed]
+        assert listed == [as_listed(plane.get(f"/v1/capsules/{one['id']}").json) for one in listed]
         return [one["id"] for one in listed]
     assert check() == ids[::-1]
     for work in (lambda: plane.post(f"/v1/capsules/{ids[1]}/pause"), lambda: plane.post(f"/v1/capsules/{ids[1]}/resume"),
