@@ -172,6 +172,8 @@ def test_remove(envd, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["target"] and (tmp_path / "target" / "keep").exists()
     assert failing(envd, "Remove", {"path": str(tmp_path / "d")}) == ("not_found", 404)
     assert failing(envd, "Remove", {"path": "/"}) == ("invalid_argument", 400)
+    for headers in ({"E2b-Sandbox-Id": "x"}, {"User-Agent": "e2b-js-sdk/2.51.0"}):
+        assert envd.call("filesystem.Filesystem/Remove", {"path": str(tmp_path / "d")}, headers=headers) == {}
 
 
 def test_unknown_user(envd, tmp_path):
