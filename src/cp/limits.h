@@ -51,6 +51,9 @@ inline constexpr std::chrono::seconds kPtyCall = 5s;  // one input, resize or ki
 
 // Gateway to ports of guests. Each hop waits longer than the one before it, so that the nearest one answers.
 inline constexpr std::chrono::seconds kGatewayHead = 610s;
+inline constexpr std::chrono::seconds kGatewayKnownFor =
+    2s;  // where a capsule is, without asking the database
+inline constexpr std::size_t kGatewayKnown = 10'000;
 inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when the control plane ends
 
 // API keys.
@@ -69,9 +72,9 @@ inline constexpr std::chrono::seconds kStoppingDeadline = 90s;
 inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
 inline constexpr std::chrono::seconds kHostLost =
     90s;  // without an answer: unreachable, its capsules missing
-inline constexpr std::chrono::seconds kSettleGrace = 5s;   // a transient row this young belongs to somebody
+inline constexpr std::chrono::seconds kSettleGrace = 5s;  // a transient row this young belongs to somebody
 inline constexpr std::chrono::seconds kFirstRoundTimeout = 10s;  // start-up waits so long for the host's word
-inline constexpr std::chrono::seconds kOrphanGrace = 60s;  // a capsule on a host that no row knows
+inline constexpr std::chrono::seconds kOrphanGrace = 60s;        // a capsule on a host that no row knows
 inline constexpr std::chrono::seconds kFailedKept =
     3600s;  // a failed capsule that once ran stays on its host
 inline constexpr std::chrono::seconds kTemplateSyncPeriod = 60s;

@@ -75,26 +75,37 @@ Task<> Gateway::pass(http::Request& request, http::Reply& reply, const Destinati
   if (first == 1) throw Error(ErrorCode::unavailable, "the control plane is going away");
 }
 
-Task<> Gateway::forward(http::Request& request, http::Reply& reply, const Destination& destination) {
-  std::optional<store::Sandbox> row;
-  if (destination.id) {
-    auto find = [&destination](db::Connection& connection) {
-      return store::find_sandbox(connection, *destination.id);
-    };
-    row = co_await database_.read(find);
-  }
+Task<std::optional<model::HostId>> Gateway::host_of(const Destination& destination) {
+  if (!destination.id) co_return std::nullopt;
+  const auto known = known_.find(*destination.id);
+  if (known != known_.end() && SteadyClock::now() < known->second.until) co_return known->second.host;
+  auto find = [&destination](db::Connection& connection) {
+    return store::find_sandbox(connection, *destination.id);
+  };
+  const auto row = co_await database_.read(find);
   // Of every other state the host knows more than the row.
   if (!row || row->status == model::SandboxState::stopped) {
+    known_.erase(*destination.id);
+    co_return std::nullopt;
+  }
+  if (known_.size() >= limits::kGatewayKnown) known_.clear();
+  known_[row->id] = {row->host, SteadyClock::now() + limits::kGatewayKnownFor};
+  co_return row->host;
+}
+
+Task<> Gateway::forward(http::Request& request, http::Reply& reply, const Destination& destination) {
+  const auto host = co_await host_of(destination);
+  if (!host) {
     const auto refusal = api::gateway::sandbox_not_found(destination.sandbox_id);
     co_await refuse(refusal, request, reply);
     co_return;
   }
   http::ProxyOptions options;
-  options.target = api::gateway::agent_target(row->id.text(), destination.port, request.target);
+  options.target = api::gateway::agent_target(destination.id->text(), destination.port, request.target);
   options.host = request.headers.get("Host").value_or("localhost");
   options.head_timeout = limits::kGatewayHead;
   set_forwarded_fields(options, request);
-  co_await http::proxy(request, reply, hosts_.at(row->host).client, options);
+  co_await http::proxy(request, reply, hosts_.at(*host).client, options);
 }
 
 // What runs may end by itself for a moment; streams would last as long as their users like.

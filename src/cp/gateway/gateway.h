@@ -2,7 +2,9 @@
 // nothing of the API (routes, keys, request ids, its error envelope) is seen on a guest's name.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/db/database.h"
@@ -36,6 +38,8 @@ class Gateway {
  private:
   Task<> pass(http::Request& request, http::Reply& reply, const Destination& destination);
   Task<> forward(http::Request& request, http::Reply& reply, const Destination& destination);
+  // Absent: no such capsule, or it is stopped.
+  Task<std::optional<model::HostId>> host_of(const Destination& destination);
   Task<> until_shutdown();
   void note(const http::Request& request, const Destination& destination, std::string_view outcome,
             SteadyTime start);
@@ -45,6 +49,12 @@ class Gateway {
   HostAgents& hosts_;
   Shutdown& shutdown_;
   metrics::Registry& metrics_;
+  // Of capsules that are in use. Only where to ask is remembered; what is true there its agent says.
+  struct Known {
+    model::HostId host;
+    SteadyTime until;
+  };
+  std::unordered_map<model::SandboxId, Known> known_;
 };
 
 }  // namespace wrenn::cp::gateway

@@ -264,6 +264,10 @@ class AgentHandler(BaseHTTPRequestHandler):
 
     def port(self):
         _, _, sandbox_id, port, rest = self.path.split("/", 4)
+        if sandbox_id not in self.agent.sandboxes:
+            text = json.dumps({"sandboxId": sandbox_id, "message": "The sandbox was not found", "code": 502})
+            self.send_answer(502, text.encode())
+            return
         self.agent.ports.seen.append((self.command, self.path, self.headers.items()))
         if self.headers.get("Upgrade"):
             self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tally\r\n\r\n")
