@@ -14,6 +14,7 @@ namespace wrenn::envd {
 namespace {
 
 constexpr int kRetriesPerRetire = 4;
+constexpr const char* kOwnGroup = "/envd";
 constexpr const char* kThreadsMax = "/proc/sys/kernel/threads-max";
 constexpr std::size_t kNumberBytes = 64;    // of a file with one number
 constexpr std::size_t kEventsBytes = 4096;  // of cgroup.events
@@ -42,16 +43,22 @@ std::string set_up(const std::string& root, const Weights& weights) {
   return group->release();
 }
 
-// Where envd itself goes. Protected is what it uses, never more.
+// envd itself leaves `root`: a group below the top of the hierarchy that holds processes cannot have
+// controllers for the groups below it.
 void move_in(const std::string& root) {
-  const std::string path = root + "/envd";
+  const std::string path = root + kOwnGroup;
   auto group = sys::CgroupDir::adopt(path);
-  if (!group) group = sys::CgroupDir::create(root, "envd");
-  group->set_cpu_weight(limits::kAgentCpuWeight);
+  if (!group) group = sys::CgroupDir::create(root, kOwnGroup + 1);
+  group->release();  // or a failure would kill what is in it: us
+  sys::write_existing(path + "/cgroup.procs", std::to_string(::getpid()));
+}
+
+// Once the controllers are on. Protected is what envd uses, never more.
+void protect(const std::string& root) {
+  const std::string path = root + kOwnGroup;
+  (void)sys::try_write_existing(path + "/cpu.weight", std::to_string(limits::kAgentCpuWeight));
   (void)sys::try_write_existing(path + "/memory.min", std::to_string(limits::kAgentMemoryMin));
   (void)sys::try_write_existing(path + "/memory.low", std::to_string(limits::kAgentMemoryLow));
-  group->attach(::getpid());
-  group->release();
 }
 
 }  // namespace
@@ -59,20 +66,20 @@ void move_in(const std::string& root) {
 Cgroups::Cgroups(const std::string& root) {
   if (root.empty()) return;
   try {
+    move_in(root);
+  } catch (const std::exception& error) {
+    log::warn("envd stays in the control group it was started in", {{"error", error.what()}});
+  }
+  try {
     for (const char* controller : {"+cpu", "+memory", "+io", "+pids"})
       (void)sys::try_write_existing(root + "/cgroup.subtree_control", controller);
     user_ = set_up(root, {"user", 50, "default 10"});
     pty_ = set_up(root, {"pty", 200, "default 50"});
+    protect(root);
   } catch (const std::exception& error) {
     user_.reset();
     pty_.reset();
     log::warn("no control groups for user processes", {{"root", root}, {"error", error.what()}});
-    return;
-  }
-  try {
-    move_in(root);
-  } catch (const std::exception& error) {
-    log::warn("envd stays in the control group it was started in", {{"error", error.what()}});
   }
 }
 
@@ -135,6 +142,10 @@ Cgroups::Leaf Cgroups::create(Kind kind) noexcept {
     }
   } catch (const std::exception& error) {
     log::warn("cannot make a control group for a process", {{"parent", *parent}, {"error", error.what()}});
+  }
+  try {
+    return Leaf(sys::open_directory(*parent));
+  } catch (const std::exception&) {
     return {};
   }
 }

@@ -41,24 +41,30 @@ class Cgroups {
    public:
     Leaf() = default;
     explicit Leaf(sys::CgroupDir group) : group_(std::move(group)) {}
+    explicit Leaf(sys::Fd shared) : shared_(std::move(shared)) {}
     ~Leaf();
     Leaf(Leaf&&) noexcept = default;
     Leaf& operator=(Leaf&& other) noexcept {
       std::swap(group_, other.group_);
+      std::swap(shared_, other.shared_);
       return *this;
     }
 
-    sys::FdView fd() const noexcept { return group_ ? group_->fd() : sys::FdView(); }
-    // SIGKILL to all in it, whatever session they made for themselves.
+    sys::FdView fd() const noexcept { return group_ ? group_->fd() : shared_.view(); }
+    // Whether it holds this process and its descendants only.
+    bool own() const noexcept { return group_.has_value(); }
+    // SIGKILL to all in it, whatever session they made for themselves, if it is the process's own.
     void kill() noexcept;
     // The path, which the caller now has to remove; empty without a group.
     std::string release() noexcept;
 
    private:
     std::optional<sys::CgroupDir> group_;
+    sys::Fd shared_;
   };
 
-  // Makes the group of a new process; an empty leaf when there are none or it fails. From any thread.
+  // Makes the group of a new process. Where that fails the leaf is the group of all of its kind, so that
+  // nothing of a user's gets into envd's; it is empty only without groups. From any thread.
   Leaf create(Kind kind) noexcept;
   // Removes the group of an ended process; one in which background processes live on is tried again later.
   // Loop only.

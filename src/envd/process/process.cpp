@@ -128,7 +128,7 @@ bool Process::signal(int number) {
 // Those that made a process group of their own: the jobs of an interactive shell, for example. Without a
 // control group only those that stayed in the session can be found.
 void Process::kill_descendants() {
-  if (cgroup_.fd().valid()) return cgroup_.kill();
+  if (cgroup_.own()) return cgroup_.kill();
   constexpr int kPasses = 3;  // one may fork while we look
   const auto session = child_->pid();
   bool found = true;

@@ -74,6 +74,24 @@ def test_a_background_process_outlives_its_shell(grouped, root):
     wait_until(lambda: groups(root, "user") == [], what="its group is removed with a later one")
 
 
+def test_when_no_more_groups_can_be_made(grouped, root):
+    grouped.shell("true")
+    with open(f"{root}/user/cgroup.max.descendants", "w") as most:
+        most.write("0")
+    assert re.search(r"0::.*/user\n", grouped.shell("cat /proc/self/cgroup")[0].decode())
+    other = grouped.start("sleep", ["1000"], stdin=False)
+    second = other.start()
+    stream = grouped.start("/bin/sh", ["-c", "sleep 1000 & echo $!; wait"], stdin=False)
+    pid = stream.start()
+    child = int(base64.b64decode(next(stream)["data"]["stdout"]))
+    grouped.signal(pid, "SIGNAL_SIGKILL")
+    stream.collect()
+    wait_until(lambda: not alive(child), what="the child is gone")
+    assert alive(second)  # which is in the same group
+    grouped.signal(second, "SIGNAL_SIGKILL")
+    other.collect()
+
+
 def test_envd_has_a_group_of_its_own(grouped, root):
     with open(f"{root}/envd/cgroup.procs") as procs:
         assert procs.read().split() == [str(grouped.pid)]

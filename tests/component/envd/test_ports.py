@@ -11,6 +11,7 @@ import time
 import pytest
 
 from envd import Envd, wait_until
+from test_cgroups import root  # noqa: F401 (a fixture)
 
 OUTSIDE = "127.0.0.2"
 
@@ -218,3 +219,31 @@ print("done")
     done = subprocess.run(["unshare", "--net", "--mount", "--uts", "sh", "-c", setup, "sh", "/usr/bin/python3", "-c", inner],
                           capture_output=True, text=True, timeout=60)
     assert done.stdout == "done\n", done.stderr
+
+
+def switches(envd):
+    """How often its threads have gone to sleep."""
+    total = 0
+    for task in os.listdir(f"/proc/{envd.pid}/task"):
+        with open(f"/proc/{envd.pid}/task/{task}/status") as status:
+            total += int(status.read().split("\nvoluntary_ctxt_switches:")[1].split()[0])
+    return total
+
+
+def test_nobody_is_woken_while_no_program_of_a_user_runs(root):  # noqa: F811
+    one = Envd(["--forward", OUTSIDE, "--cgroup-root", root])
+    try:
+        one.shell("true")
+        time.sleep(1.5)
+        before = switches(one)
+        time.sleep(3)
+        assert switches(one) - before <= 4
+        stream = one.start("sleep", ["1000"], stdin=False)  # from now on it looks
+        pid = stream.start()
+        echo = Echo()
+        reached_within(echo.port, 1.0).close()
+        one.signal(pid, "SIGNAL_SIGKILL")
+        stream.collect()
+        echo.close()
+    finally:
+        one.stop()
