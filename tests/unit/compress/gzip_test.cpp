@@ -1,6 +1,7 @@
 #include "core/compress/gzip.h"
 
 #include <catch2/catch.hpp>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,8 @@ Unpacked unpack(std::string_view packed, std::size_t in_piece, std::size_t out_p
 
 std::string noise(std::size_t size) {
   std::string data(size, '\0');
-  unsigned seed = 7;
-  for (char& c : data) c = static_cast<char>((seed = seed * 1664525 + 1013904223) >> 25);
+  std::mt19937 random(7);
+  for (char& c : data) c = static_cast<char>(random());
   return data;
 }
 
@@ -62,6 +63,20 @@ TEST_CASE("gzip gives back what it was given, whatever the pieces") {
       CHECK(whole);
     }
   }
+}
+
+TEST_CASE("what cannot be packed is stored, and what can be after it is packed again") {
+  const std::string hard = noise(3 << 20), easy(40 << 20, 'z');
+  for (const std::size_t piece : {5000, 1 << 18}) {
+    const std::string packed = pack(hard + easy, 1 << 18, piece);
+    CHECK(packed.size() > hard.size());
+    CHECK(packed.size() < hard.size() + easy.size() * 9 / 10);
+    const auto [out, whole] = unpack(packed, 1 << 18, 1 << 18);
+    CHECK(out.size() == hard.size() + easy.size());
+    CHECK(out == hard + easy);
+    CHECK(whole);
+  }
+  CHECK(pack(hard, 1 << 18, 1 << 18).size() < hard.size() * 101 / 100);
 }
 
 TEST_CASE("gzip of another program is read: gzip -9 of \"hello\\n\"") {
