@@ -482,6 +482,17 @@ def test_metadata(envd, tmp_path):
     assert stat_metadata(envd, tmp_path / "a")["odd"].startswith("\ufffd")
 
 
+def test_metadata_where_there_cannot_be_any(envd, tmp_path):
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "ramfs", "ramfs", str(tmp_path)]).returncode != 0:
+        pytest.skip("cannot mount a ramfs (needs root)")
+    try:
+        status, _, answer = put(envd, str(tmp_path / "f"), b"x", {"X-Metadata-K": "v"})
+        assert status == 400 and "extended attributes" in json.loads(answer)["message"] and os.listdir(tmp_path) == []
+        assert put(envd, str(tmp_path / "f"), b"x")[0] == 200 and stat_metadata(envd, tmp_path / "f") is None
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
 def test_metadata_errors(envd, tmp_path):
     path = str(tmp_path / "f")
     for fields in ({"X-Metadata-": "v"}, {"X-Metadata-" + "k" * 247: "v"}, {"X-Metadata-k": "caf\xe9"}, {"X-Metadata-k": "v" * 4090},

@@ -57,19 +57,6 @@ class Watch:
         self.stream.close()
 
 
-@pytest.fixture
-def watch(envd):
-    open_ones = []
-
-    def begin(path, **kwargs):
-        open_ones.append(Watch(envd, path, **kwargs))
-        return open_ones[-1]
-
-    yield begin
-    for one in open_ones:
-        one.close()
-
-
 class Poller:
     def __init__(self, envd, path, **message):
         self.envd = envd
@@ -81,21 +68,31 @@ class Poller:
     def seen(self):
         return [(event["type"].removeprefix("EVENT_TYPE_"), event["name"]) for event in self.events()]
 
-    def remove(self):
+    def close(self):
         return self.envd.call(SERVICE + "RemoveWatcher", {"watcherId": self.id})
 
 
-@pytest.fixture
-def poll(envd):
+def opener(kind, envd):
+    """Makes objects of a kind for a test and closes them after it."""
     made = []
 
     def begin(path, **kwargs):
-        made.append(Poller(envd, path, **kwargs))
+        made.append(kind(envd, path, **kwargs))
         return made[-1]
 
     yield begin
     for one in made:
-        one.remove()
+        one.close()
+
+
+@pytest.fixture
+def watch(envd):
+    yield from opener(Watch, envd)
+
+
+@pytest.fixture
+def poll(envd):
+    yield from opener(Poller, envd)
 
 
 def upload(envd, path, data):
@@ -501,7 +498,7 @@ def test_watchers_are_bounded_and_end(fresh, tmp_path):
     (tmp_path / "f").touch()
     assert all(one.seen() == [("CREATE", "f")] for one in made)
     for one in made:
-        one.remove()
+        one.close()
     wait_until(lambda: inotify_descriptors(fresh.pid) == 0, what="no inotify instance is left")
     Poller(fresh, tmp_path)
 
@@ -549,7 +546,7 @@ def test_unknown_watchers(envd, tmp_path):
     assert envd.call(SERVICE + "RemoveWatcher", {"watcherId": "w-none"}) == {}
     one = Poller(envd, tmp_path)
     assert re.fullmatch("w-[0-9a-f]+", one.id)
-    assert one.events() == [] and one.remove() == {} and one.remove() == {}
+    assert one.events() == [] and one.close() == {} and one.close() == {}
     with pytest.raises(RpcError) as error:
         one.events()
     assert error.value.code == "not_found"
