@@ -60,6 +60,8 @@ inline constexpr std::size_t kListBytes = 12 * 1024 * 1024;  // its JSON; client
 inline constexpr std::uint32_t kListDepth = 256;             // deeper is refused, so recursion is bounded
 inline constexpr int kSymlinks = 40;                         // as the kernel
 inline constexpr auto kCopyTime = 10min;                     // a move from one file system to another
+inline constexpr std::size_t kPackedReadBytes = 64 * 1024;   // of a compressed upload at a time
+inline constexpr std::size_t kComposeSources = 10'000;       // files of one /files/compose
 
 // Ports (spec/envd.md §12: reachable within 1 s of the listen).
 inline constexpr auto kPortScan = 500ms;    // between two looks while programs of users run
@@ -69,8 +71,6 @@ inline constexpr std::size_t kForwardedConnections = 512;        // over all por
 inline constexpr auto kForwardConnect = 5s;                      // to the program itself
 inline constexpr std::size_t kSocketTableBytes = 1024 * 1024;    // of /proc/net/tcp: some 6,800 listeners
 inline constexpr std::size_t kSocketTableReadBytes = 16 * 1024;  // one read of it
-inline constexpr std::size_t kPackedReadBytes = 64 * 1024;       // of a compressed upload at a time
-inline constexpr std::size_t kComposeSources = 10'000;           // files of one /files/compose
 
 // Metadata of files. The first two are the protocol's (spec/e2b/envd-api.md §2.2): 246 is what Linux allows a name of
 // an attribute, 255 (XATTR_NAME_MAX), without "user.e2b."; 4096 is what an inode of ext4 has room for.
