@@ -57,27 +57,43 @@ constexpr std::uint32_t kCifs = 0xff534d42;
 constexpr std::uint32_t kSmb2 = 0xfe534d42;
 constexpr std::uint32_t kFuse = 0x65735546;
 
-void check_directory(const WatchOptions& options) {
-  struct stat info{};
-  if (::stat(options.path.c_str(), &info) != 0) throw_path_error("watch", options.path);
-  const std::string shown = sanitize_utf8(options.path);
-  if (!S_ISDIR(info.st_mode)) throw_error(ErrorCode::invalid_argument, "path '{}' is not a directory", shown);
+enum class FileSystem { ordinary, network, of_the_kernel };
+
+FileSystem file_system_of(const std::string& path) noexcept {
   struct statfs system{};
-  if (options.network_mounts || ::statfs(options.path.c_str(), &system) != 0) return;
+  if (::statfs(path.c_str(), &system) != 0) return FileSystem::ordinary;
   switch (static_cast<std::uint32_t>(system.f_type)) {
     case NFS_SUPER_MAGIC:
     case SMB_SUPER_MAGIC:
     case kCifs:
     case kSmb2:
     case kFuse:
-      throw_error(
-          ErrorCode::invalid_argument,
-          "path '{}' is on a network file system, whose changes by others the kernel does not tell: set "
-          "allowNetworkMounts to watch it nevertheless",
-          shown);
+      return FileSystem::network;
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC:
+      return FileSystem::of_the_kernel;
     default:
-      return;
+      return FileSystem::ordinary;
   }
+}
+
+void check_directory(const WatchOptions& options) {
+  struct stat info{};
+  if (::stat(options.path.c_str(), &info) != 0) throw_path_error("watch", options.path);
+  const std::string shown = sanitize_utf8(options.path);
+  if (!S_ISDIR(info.st_mode)) throw_error(ErrorCode::invalid_argument, "path '{}' is not a directory", shown);
+  if (!options.network_mounts && file_system_of(options.path) == FileSystem::network)
+    throw_error(
+        ErrorCode::invalid_argument,
+        "path '{}' is on a network file system, whose changes by others the kernel does not tell: set "
+        "allowNetworkMounts to watch it nevertheless",
+        shown);
 }
 
 // Something was here a moment ago, or cannot be reached by any path that a caller could name.
@@ -109,7 +125,7 @@ WatchTree::WatchTree(WatchOptions options, std::shared_ptr<WatchBudget> budget)
     throw_errno("make an inotify instance");
   }
   try {
-    root_ = add(kNone, {});
+    root_ = add(kNone, {}).directory;
     if (root_ == kNone) throw_path_error("watch", options_.path);
     if (options_.recursive) scan(root_, Tell::nothing);
   } catch (...) {
@@ -149,13 +165,14 @@ WatchBatch WatchTree::read() {
 
 // --- the directories that are watched ---
 
-// None when it is gone already or watched under another name (a bind mount).
-WatchTree::Wd WatchTree::add(Wd parent, std::string_view name) {
+// None when it is gone already, or watched under another name that still leads to it (a bind mount). One that
+// came here from another place of ours before its move has been read of keeps its watch, and is no news.
+WatchTree::Added WatchTree::add(Wd parent, std::string_view name) {
   const std::string path = absolute(parent, name);
   const Wd wd =
       ::inotify_add_watch(fd_.get(), path.c_str(), parent == kNone ? kEvents : kEvents | IN_DONT_FOLLOW);
   if (wd < 0) {
-    if (is_gone(errno)) return kNone;
+    if (is_gone(errno)) return {};
     if (errno == ENOSPC)
       throw_error(ErrorCode::resource_exhausted,
                   "more directories below '{}' than the kernel watches for one user: watch fewer, or raise "
@@ -163,7 +180,11 @@ WatchTree::Wd WatchTree::add(Wd parent, std::string_view name) {
                   sanitize_utf8(options_.path));
     throw_errno("watch '{}'", sanitize_utf8(path));
   }
-  if (directories_.contains(wd)) return kNone;
+  if (directories_.contains(wd)) {
+    if (is_above(wd, parent) || leads_to_same(wd, path)) return {};
+    attach(wd, parent, name);
+    return {wd, false};
+  }
   if (budget_->directories >= limits::kWatchedDirectories) {
     ::inotify_rm_watch(fd_.get(), wd);
     throw_error(ErrorCode::resource_exhausted, "more than {} directories to watch: watch fewer",
@@ -172,10 +193,20 @@ WatchTree::Wd WatchTree::add(Wd parent, std::string_view name) {
   directories_.try_emplace(wd);
   ++budget_->directories;
   if (parent != kNone) attach(wd, parent, name);
-  return wd;
+  return {wd, true};
+}
+
+// Whether the place where we believe a directory to be is the same directory as `path`.
+bool WatchTree::leads_to_same(Wd directory, const std::string& path) const {
+  const bool has_place = directory == root_ || directories_.at(directory).name != nullptr;
+  struct stat known{}, found{};
+  return has_place && ::stat(absolute(directory).c_str(), &known) == 0 && ::stat(path.c_str(), &found) == 0 &&
+         known.st_dev == found.st_dev && known.st_ino == found.st_ino;
 }
 
 void WatchTree::attach(Wd directory, Wd parent, std::string_view name) {
+  detach(directory);
+  if (moving_ && moving_->directory == directory) moving_.reset();
   if (const Wd former = child(parent, name); former != kNone) forget(former, true);
   const auto place = directories_.at(parent).children.try_emplace(std::string(name), directory).first;
   Directory& it = directories_.at(directory);
@@ -240,6 +271,14 @@ std::string WatchTree::absolute(Wd directory, std::string_view name) const {
 
 // --- looking into new directories ---
 
+// Of what is mounted below the root: not the kernel's own, which has thousands of directories and tells
+// nothing (a watch of
+// "/"), and of the network only what may be.
+bool WatchTree::crosses_into(const std::string& path) const {
+  const FileSystem system = file_system_of(path);
+  return system == FileSystem::ordinary || (system == FileSystem::network && options_.network_mounts);
+}
+
 // Watches what is below `top` and not watched yet, and tells of what it finds there. Of the content of
 // directories that were watched before nothing is told, unless they are `top`.
 void WatchTree::scan(Wd top, Tell tell_of_top) {
@@ -260,6 +299,8 @@ void WatchTree::scan(Wd top, Tell tell_of_top) {
       if (raw >= 0) ::close(raw);
       continue;
     }
+    struct stat own{};
+    if (::fstat(raw, &own) != 0) continue;
     while (const dirent* item = ::readdir(listed.get())) {
       const std::string_view name = item->d_name;
       if (name == "." || name == ".." || is_temporary(name)) continue;
@@ -275,10 +316,12 @@ void WatchTree::scan(Wd top, Tell tell_of_top) {
         if (S_ISREG(info.st_mode) && info.st_size > 0) tell("EVENT_TYPE_WRITE", step.directory, name, true);
       }
       if (!is_directory) continue;
+      if (::fstatat(raw, item->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (info.st_dev != own.st_dev && !crosses_into(absolute(step.directory, name))) continue;
       if (const Wd known = child(step.directory, name); known != kNone) {
         todo.push_back({known, Tell::nothing});
-      } else if (const Wd added = add(step.directory, name); added != kNone) {
-        todo.push_back({added, first ? Tell::nothing : Tell::everything});
+      } else if (const auto [added, is_new] = add(step.directory, name); added != kNone) {
+        todo.push_back({added, first || !is_new ? Tell::nothing : Tell::everything});
       }
     }
   }
@@ -346,8 +389,8 @@ void WatchTree::directory_appeared(const inotify_event& event, std::string_view 
     if (!directories_.contains(event.wd)) return;
   }
   if (child(event.wd, name) != kNone) return;  // a scan was faster
-  const Wd added = add(event.wd, name);
-  if (added != kNone) scan(added, Tell::everything);
+  const auto [added, is_new] = add(event.wd, name);
+  if (added != kNone) scan(added, is_new ? Tell::everything : Tell::nothing);
 }
 
 void WatchTree::departed(const inotify_event& event, std::string_view name) {

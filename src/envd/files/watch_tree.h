@@ -64,9 +64,15 @@ class WatchTree {
         nullptr;  // the key in the parent's children; null for the root and while moving
     std::map<std::string, Wd, std::less<>> children;  // watched ones
   };
+  bool crosses_into(const std::string& path) const;
   enum class Tell { nothing, everything };  // of what a scan finds
 
-  Wd add(Wd parent, std::string_view name);
+  struct Added {
+    Wd directory = kNone;
+    bool is_new = false;
+  };
+  Added add(Wd parent, std::string_view name);
+  bool leads_to_same(Wd directory, const std::string& path) const;
   void attach(Wd directory, Wd parent, std::string_view name);
   void detach(Wd directory);
   void forget(Wd directory, bool unwatch);

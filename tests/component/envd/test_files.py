@@ -250,6 +250,7 @@ def test_truncated_uploads_leave_nothing(envd, tmp_path):
         ({**OCTETS, "Content-Length": "1000000"}, b"x" * 500000),
         ({**OCTETS, "Transfer-Encoding": "chunked"}, b"7a120\r\n" + b"x" * 500000 + b"\r\n"),
         ({**multipart, "Content-Length": "100000"}, body[:500]),
+        ({**OCTETS, "Content-Length": "1000000", "Content-Encoding": "gzip"}, gzip.compress(os.urandom(900000))[:600000]),
     ]
     for fields, sent in cases:
         path = tmp_path / "new" / "cut"
