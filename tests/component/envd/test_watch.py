@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -314,6 +315,50 @@ def test_a_directory_into_its_own_new_parent(poll, tmp_path):
         assert [name for kind, name in one.seen() if kind == "CREATE"] == [f"p{i}", f"p{i}/a", f"p{i}/a/f{i}"]
         (tmp_path / f"p{i}" / "a").rename(tmp_path / "a")
         assert ("CREATE", "a") in one.seen()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_changes_every_directory_is_watched_by_its_name(envd, poll, tmp_path, seed):
+    """Random changes as fast as possible; then a new file in each directory must be told with its path, once."""
+    rng = random.Random(seed)
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    out.mkdir()
+    one = poll(root, recursive=True)
+    for step in range(1000):
+        places = [place for place, _, _ in os.walk(root)]
+        place, other = rng.choice(places), rng.choice(places)
+        try:
+            match rng.randrange(6):
+                case 0 | 1:
+                    os.mkdir(f"{place}/d{step}")
+                case 2:
+                    os.makedirs(f"{place}/m{step}/x/y")
+                case 3 if place != str(root):
+                    os.rename(place, f"{other}/r{step}")
+                case 4 if place != str(root):
+                    os.rename(place, out / f"o{step}")
+                case 5:
+                    if os.listdir(out) and rng.random() < 0.5:
+                        os.rename(out / rng.choice(os.listdir(out)), f"{place}/b{step}")
+                    elif place != str(root) and rng.random() < 0.3:
+                        shutil.rmtree(place)
+        except OSError:
+            pass  # into itself, or gone with the directory above
+        if step % 50 == 0:
+            try:
+                one.events()
+            except RpcError as error:
+                assert error.code == "data_loss"
+    while one.events():
+        pass
+    expected = []
+    for place, _, _ in os.walk(root):
+        open(f"{place}/probe", "w").close()
+        expected.append(os.path.relpath(f"{place}/probe", root))
+    for place, _, _ in os.walk(out):
+        open(f"{place}/probe", "w").close()
+    assert sorted(name for kind, name in one.seen() if kind == "CREATE") == sorted(expected)
 
 
 def test_removed_trees(poll, tmp_path):
