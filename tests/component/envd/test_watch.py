@@ -473,6 +473,21 @@ def test_things_that_vanish_while_they_are_looked_at(envd, poll, tmp_path):
 
 # --- too much ---
 
+def first_failure(poller):
+    """The code of the first poll that fails."""
+    codes = []
+
+    def failed():
+        try:
+            poller.events()
+        except RpcError as error:
+            codes.append(error.code)
+        return codes
+
+    wait_until(failed, what="a failure")
+    return codes[0]
+
+
 def kernel_queue():
     with open("/proc/sys/fs/inotify/max_queued_events") as file:
         return int(file.read())
@@ -509,17 +524,7 @@ def test_an_overflow_of_the_kernel_is_told_and_the_tree_is_found_again(fresh, tm
         (tmp_path / "unseen").mkdir()
     finally:
         os.kill(fresh.pid, 18)
-    codes = []
-
-    def failed():
-        try:
-            one.events()
-        except RpcError as error:
-            codes.append(error.code)
-        return codes
-
-    wait_until(failed, what="the error")
-    assert codes == ["data_loss"]
+    assert first_failure(one) == "data_loss"
     one.events()
     (tmp_path / "unseen" / "f").touch()
     assert ("CREATE", "unseen/f") in one.seen()
@@ -559,17 +564,7 @@ def test_a_big_tree_that_moves_in_is_told_or_an_error(fresh, tmp_path):
             os.close(os.open(tmp_path / "tree" / f"d{i}" / f"f{j}", os.O_CREAT))
     one = Poller(fresh, tmp_path / "in", recursive=True)
     (tmp_path / "tree").rename(tmp_path / "in" / "tree")  # 18,300 entries
-    codes = []
-
-    def failed():
-        try:
-            one.events()
-        except RpcError as error:
-            codes.append(error.code)
-        return codes
-
-    wait_until(failed, what="the error")
-    assert codes == ["data_loss"]
+    assert first_failure(one) == "data_loss"
     (tmp_path / "in" / "tree" / "d7" / "new").touch()
     wait_until(lambda: ("CREATE", "tree/d7/new") in one.seen(), what="it is watched nevertheless")
 
