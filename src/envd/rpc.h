@@ -79,15 +79,15 @@ Task<> serve_unary(Service* service, Task<Response> (Service::*method)(Message, 
   co_await reply.send(std::move(response));
 }
 
-// A streaming call: the method sends messages, then returns (a proper end) or throws (an error end). The
-// stream is open before anything is looked at, because clients read the error only there.
+// A streaming call: the method sends messages, then returns (a proper end) or throws (an error end: clients read
+// an error only in the stream).
 template <typename Service>
 Task<> serve_stream(Service* service,
                     Task<> (Service::*method)(http::Request&, http::Reply&, http::ConnectStream&),
                     http::Request& request, http::Reply& reply) {
   std::string expected(http::kConnectStreamJson);
   if (!co_await check_content_type(request, reply, std::move(expected))) co_return;
-  auto stream = co_await http::ConnectStream::begin(reply);
+  http::ConnectStream stream(reply);
   std::exception_ptr failure;
   try {
     co_await (service->*method)(request, reply, stream);

@@ -197,27 +197,29 @@ Task<std::optional<EnvelopeReader::Envelope>> EnvelopeReader::next() {
   co_return envelope;
 }
 
-Task<ConnectStream> ConnectStream::begin(Reply& reply) {
-  Headers fields;
-  fields.set("Content-Type", kConnectStreamJson);
-  auto writer = co_await reply.stream(200, std::move(fields));
-  co_return ConnectStream(std::move(writer));
+Task<> ConnectStream::write(std::string_view envelope) {
+  if (!writer_) {
+    Headers fields;
+    fields.set("Content-Type", kConnectStreamJson);
+    writer_ = co_await reply_.stream(200, std::move(fields));
+  }
+  co_await writer_->write(envelope);
 }
 
 Task<> ConnectStream::send(std::string_view json) {
   const auto envelope = connect_envelope(json);
-  co_await writer_->write(envelope);
+  co_await write(envelope);
 }
 
 Task<> ConnectStream::end() {
   const auto envelope = connect_envelope("{}", kFlagEnd);
-  co_await writer_->write(envelope);
+  co_await write(envelope);
   co_await writer_->finish();
 }
 
 Task<> ConnectStream::fail(ErrorCode code, std::string_view message) {
   const auto envelope = connect_envelope("{\"error\":" + connect_error_json(code, message) + "}", kFlagEnd);
-  co_await writer_->write(envelope);
+  co_await write(envelope);
   co_await writer_->finish();
 }
 

@@ -54,16 +54,19 @@ class EnvelopeReader {
 };
 
 // Server side of a streaming answer. Errors of a stream are HTTP 200 and an end-of-stream message, even
-// before the first message: clients drop the body of anything else.
+// before the first message: clients drop the body of anything else. The head goes out with the first message and
+// not before, for a client that is answered while it has not sent its request drops the rest of it (connectrpc of
+// Python over pyqwest does).
 class ConnectStream {
  public:
-  static Task<ConnectStream> begin(Reply& reply);
+  explicit ConnectStream(Reply& reply) noexcept : reply_(reply) {}  // `reply` must outlive this
   Task<> send(std::string_view json);
   Task<> end();                                           // {}
   Task<> fail(ErrorCode code, std::string_view message);  // {"error":…}
 
  private:
-  explicit ConnectStream(std::unique_ptr<BodyWriter> writer) : writer_(std::move(writer)) {}
+  Task<> write(std::string_view envelope);
+  Reply& reply_;
   std::unique_ptr<BodyWriter> writer_;
 };
 

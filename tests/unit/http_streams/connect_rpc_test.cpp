@@ -135,7 +135,7 @@ TEST_CASE("hostile envelopes are refused", "[connect]") {
 }
 
 static Task<> stream_some(Reply& reply, bool fail) {
-  auto stream = co_await ConnectStream::begin(reply);
+  ConnectStream stream(reply);
   const std::string json = R"({"n":1})";
   co_await stream.send(json);
   if (fail) {
@@ -143,6 +143,19 @@ static Task<> stream_some(Reply& reply, bool fail) {
   } else {
     co_await stream.end();
   }
+}
+
+static Task<> look_before_the_first_message(test::ReplyDouble& reply) {
+  ConnectStream stream(reply);
+  CHECK(reply.status == 0);
+  co_await stream.end();
+}
+
+TEST_CASE("nothing is answered before there is something to say", "[connect]") {
+  test::ReplyDouble reply;
+  test::run(look_before_the_first_message(reply));
+  CHECK(reply.status == 200);
+  CHECK(reply.text() == connect_envelope("{}", 2));
 }
 
 TEST_CASE("a streamed answer is 200, flushed by message, with an end", "[connect]") {
