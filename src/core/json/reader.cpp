@@ -10,12 +10,18 @@ namespace wrenn::json {
 static Value convert(simdjson::dom::element element) {
   using simdjson::dom::element_type;
   switch (element.type()) {
-    case element_type::NULL_VALUE: return {};
-    case element_type::BOOL: return bool(element);
-    case element_type::INT64: return std::int64_t(element);
-    case element_type::UINT64: return std::uint64_t(element);
-    case element_type::DOUBLE: return double(element);
-    case element_type::STRING: return std::string(std::string_view(element));
+    case element_type::NULL_VALUE:
+      return {};
+    case element_type::BOOL:
+      return bool(element);
+    case element_type::INT64:
+      return std::int64_t(element);
+    case element_type::UINT64:
+      return std::uint64_t(element);
+    case element_type::DOUBLE:
+      return double(element);
+    case element_type::STRING:
+      return std::string(std::string_view(element));
     case element_type::ARRAY: {
       Value::Array array;
       for (const auto item : simdjson::dom::array(element)) array.push_back(convert(item));
@@ -31,14 +37,26 @@ static Value convert(simdjson::dom::element element) {
   return {};
 }
 
-Value parse(std::string_view text) {
-  // One parser a thread: it keeps its buffers, and loop and pool threads both parse.
-  thread_local simdjson::dom::parser parser;
+// A parser needs about 15 bytes for each byte of its text and never gives them back. So one is kept for texts
+// up to this, and a longer one has its own.
+static constexpr std::size_t kKeptTextBytes = 256 * 1024;
+
+static Value parse_with(simdjson::dom::parser& parser, std::string_view text) {
   simdjson::dom::element root;
   auto error = parser.allocate(std::max<std::size_t>(text.size(), 1), limits::kJsonDepth);
   if (!error) error = parser.parse(text.data(), text.size()).get(root);
   if (error) throw_error(ErrorCode::invalid_argument, "malformed JSON: {}", simdjson::error_message(error));
   return convert(root);
+}
+
+Value parse(std::string_view text) {
+  if (text.size() > kKeptTextBytes) {
+    simdjson::dom::parser parser;
+    return parse_with(parser, text);
+  }
+  // One parser a thread: it keeps its buffers, and loop and pool threads both parse.
+  thread_local simdjson::dom::parser parser;
+  return parse_with(parser, text);
 }
 
 }  // namespace wrenn::json
