@@ -112,6 +112,11 @@ std::string Client::Impl::head_of(std::string_view method, std::string_view targ
   return head;
 }
 
+Error blame_peer(std::string_view who, const Error& error) {
+  const bool nonsense = error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::too_large;
+  return Error(nonsense ? ErrorCode::internal : error.code(), fmt::format("{}: {}", who, error.what()));
+}
+
 Client::Client(async::Executor, net::Address address, ClientOptions options)
     : impl_(std::make_shared<Impl>()) {
   impl_->address = std::move(address);

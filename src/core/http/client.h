@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/error.h"
 #include "core/http/body.h"
 #include "core/http/headers.h"
 #include "core/http/message.h"
@@ -57,6 +58,10 @@ class Exchange {
   // kHttpBodyStallTimeout.
   virtual void set_stall_limit(std::chrono::seconds limit) noexcept = 0;
 };
+
+// An error of an answer (send(), read_head(), its body) as callers shall see it who are not to blame for what
+// the peer sent: invalid_argument and too_large become internal. `who` begins the text.
+Error blame_peer(std::string_view who, const Error& error);
 
 class Client {
  public:

@@ -30,6 +30,26 @@ Headers call_headers(Headers headers, std::string_view type) {
   return headers;
 }
 
+// Whole request, whole answer. A peer that breaks HTTP is not the caller's mistake.
+Task<Response> send(Client& client, ClientRequest request) {
+  const std::string what = request.target;
+  try {
+    co_return co_await client.send(std::move(request));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw blame_peer(what, error);
+  }
+}
+
+Task<std::optional<EnvelopeReader::Envelope>> next_envelope(EnvelopeReader& reader) {
+  try {
+    co_return co_await reader.next();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw blame_peer("the answer", error);
+  }
+}
+
 Task<> read_to_end(Body& body) {
   char byte;
   const std::span<char> buffer(&byte, 1);
@@ -49,11 +69,15 @@ Task<ConnectCall> ConnectCall::start(Client& client, std::string target, Headers
   auto exchange = co_await client.begin("POST", target, std::move(headers), Client::BodyKind::sized);
   co_await exchange->write(envelope);
   co_await exchange->finish_body();
-  co_await exchange->read_head(timeout);
-  if (exchange->status() != 200) {
-    const auto body = co_await exchange->body().read_all(kErrorBodyBytes);
-    throw connect_error_of(target, exchange->status(), body);
+  std::string failure;
+  try {
+    co_await exchange->read_head(timeout);
+    if (exchange->status() != 200) failure = co_await exchange->body().read_all(kErrorBodyBytes);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw blame_peer(target, error);
   }
+  if (exchange->status() != 200) throw connect_error_of(target, exchange->status(), failure);
   if (!has_type(exchange->headers(), kConnectStreamJson))
     throw wrong_type(target, exchange->headers(), kConnectStreamJson);
   exchange->set_stall_limit(std::chrono::seconds(0));
@@ -69,7 +93,7 @@ Task<ConnectCall> ConnectCall::begin(Client& client, std::string target, Headers
 
 Task<std::optional<std::string>> ConnectCall::next() {
   if (ended_) co_return std::nullopt;
-  auto envelope = co_await reader_->next();
+  auto envelope = co_await next_envelope(*reader_);
   if (!envelope) throw Error(ErrorCode::unavailable, "Connect stream: it broke off without an end message");
   if (!envelope->end) co_return std::move(envelope->message);
   ended_ = true;
@@ -95,7 +119,7 @@ Task<std::string> connect_unary(Client& client, std::string target, Headers head
   request.body = std::move(json);
   request.timeout = timeout;
   request.response_bytes_max = response_bytes_max;
-  auto response = co_await client.send(std::move(request));
+  auto response = co_await send(client, std::move(request));
   if (response.status != 200) throw connect_error_of(target, response.status, response.body);
   if (!has_type(response.headers, kConnectJson)) throw wrong_type(target, response.headers, kConnectJson);
   co_return std::move(response.body);

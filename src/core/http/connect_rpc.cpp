@@ -56,12 +56,10 @@ const Row& row_of(ErrorCode code) noexcept {
   return row == std::end(kRows) ? kRows[1] : *row;  // unknown
 }
 
-// What a peer says, made fit to be shown: cut, valid UTF-8, one line.
-std::string presentable(std::string_view text) {
-  auto out = sanitize_utf8(trim(text.substr(0, kErrorMessageBytes)));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  return out;
+// `canceled` means in this process that the task itself is asked to stop; a peer must not be able to say so,
+// or its caller would end without a word.
+ErrorCode code_from_peer(ErrorCode code) noexcept {
+  return code == ErrorCode::canceled ? ErrorCode::aborted : code;
 }
 
 // Absent when `text` is no JSON value.
@@ -74,6 +72,13 @@ std::optional<json::Value> try_parse(std::string_view text) {
 }
 
 }  // namespace
+
+std::string presentable(std::string_view text) {
+  auto out = sanitize_utf8(trim(text.substr(0, kErrorMessageBytes)));
+  for (char& c : out)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  return out;
+}
 
 int connect_status(ErrorCode code) noexcept {
   return row_of(code).status;
@@ -136,7 +141,7 @@ Error connect_error_of(std::string_view what, int http_status, std::string_view 
   const bool object = value && value->is_object();
   // A code that is no text (a proxy's 502) counts as none, but its message is kept.
   const auto* row = object ? row_of(value->text_of("code")) : nullptr;
-  const auto code = row != nullptr ? row->code : connect_code_of_status(http_status);
+  const auto code = row != nullptr ? code_from_peer(row->code) : connect_code_of_status(http_status);
   auto message = presentable(object ? value->text_of("message") : body);
   if (message.empty())
     message =
@@ -150,7 +155,7 @@ std::optional<Error> connect_end_error(std::string_view end_message) {
     return Error(ErrorCode::internal, "Connect stream: the end message is not a JSON object");
   const auto* error = value->find("error");
   if (error == nullptr || error->is_null()) return std::nullopt;
-  const auto code = connect_code(error->text_of("code"));
+  const auto code = code_from_peer(connect_code(error->text_of("code")));
   auto message = presentable(error->text_of("message"));
   if (message.empty()) message = fmt::format("the call failed with {}", to_string(code));
   return Error(code, std::move(message));

@@ -23,10 +23,14 @@ ErrorCode connect_code_of_status(int http_status) noexcept;  // of an answer wit
 std::string connect_error_json(ErrorCode code, std::string_view message);
 std::string connect_envelope(std::string_view message, unsigned char flags = 0);
 
+// What a peer says, made fit to be shown and logged: cut, valid UTF-8, one line.
+std::string presentable(std::string_view text);
+
 // Error answer of a unary call.
 Response connect_error(ErrorCode code, std::string_view message);
 
-// The error of an answer with a status other than 200; `what` names the call. `body` may be anything.
+// The error of an answer with a status other than 200; `what` names the call. `body` may be anything. A
+// peer's "canceled" becomes aborted, for ours means that the task itself is to stop.
 Error connect_error_of(std::string_view what, int http_status, std::string_view body);
 
 // The error that an end-of-stream message carries; absent after a proper end.
@@ -54,9 +58,9 @@ class EnvelopeReader {
 };
 
 // Server side of a streaming answer. Errors of a stream are HTTP 200 and an end-of-stream message, even
-// before the first message: clients drop the body of anything else. The head goes out with the first message and
-// not before, for a client that is answered while it has not sent its request drops the rest of it (connectrpc of
-// Python over pyqwest does).
+// before the first message: clients drop the body of anything else. The head goes out with the first message
+// and not before, for a client that is answered while it has not sent its request drops the rest of it
+// (connectrpc of Python over pyqwest does).
 class ConnectStream {
  public:
   explicit ConnectStream(Reply& reply) noexcept : reply_(reply) {}  // `reply` must outlive this

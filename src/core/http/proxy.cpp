@@ -58,6 +58,21 @@ Client::BodyKind body_kind(const Request& request) noexcept {
   return Client::BodyKind::none;
 }
 
+// Inside a catch.
+[[noreturn]] void blame_upstream(const Error& error) {
+  if (error.code() == ErrorCode::canceled) throw;
+  throw UpstreamError(error.code(), error.what());
+}
+
+Task<std::unique_ptr<Exchange>> begin(Client& upstream, std::string method, std::string target,
+                                      Headers headers, Client::BodyKind kind) {
+  try {
+    co_return co_await upstream.begin(std::move(method), std::move(target), std::move(headers), kind);
+  } catch (const Error& error) {
+    blame_upstream(error);
+  }
+}
+
 struct Passage {
   Request& request;
   Reply& reply;
@@ -103,7 +118,7 @@ Task<> upload_then_watch(Passage& passage) {
       buffer.passed_on();
     } catch (const Error& error) {
       // An upstream may answer and close before it has read everything; its answer tells.
-      if (error.code() != ErrorCode::unavailable) throw;
+      if (error.code() != ErrorCode::unavailable) blame_upstream(error);
       heard = false;
     }
   }
@@ -123,7 +138,7 @@ Task<> read_head(Passage& passage) {
       co_await passage.exchange.read_head(passage.options.head_timeout);
       co_return;
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::deadline_exceeded || !passage.uploading) throw;
+      if (error.code() != ErrorCode::deadline_exceeded || !passage.uploading) blame_upstream(error);
     }
   }
 }
@@ -159,7 +174,8 @@ Task<> download(Passage& passage) {
 Task<> pass_upgrade(Passage& passage) {
   const auto asked = upgrade_of(passage.request.headers);
   if (asked.empty())
-    throw Error(ErrorCode::unavailable, "the upstream upgraded a connection that nobody asked to upgrade");
+    throw UpstreamError(ErrorCode::invalid_argument,
+                        "the upstream upgraded a connection that nobody asked to upgrade");
   std::string head;
   append_status_line(head, 101);
   const Headers& fields = passage.exchange.headers();
@@ -194,7 +210,7 @@ Task<> pass_upgrade(Passage& passage) {
 Task<> proxy(Request& request, Reply& reply, Client& upstream, const ProxyOptions& options) {
   auto headers = upstream_headers(request, options);
   const auto kind = body_kind(request);
-  auto exchange = co_await upstream.begin(request.method, options.target, std::move(headers), kind);
+  auto exchange = co_await begin(upstream, request.method, options.target, std::move(headers), kind);
   Passage passage{request, reply, *exchange, options};
   auto down = download(passage);
   auto up = upload_then_watch(passage);

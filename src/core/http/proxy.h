@@ -22,8 +22,14 @@ struct ProxyOptions {
   std::function<void()> on_bytes;
 };
 
-// Throws Error(unavailable) when the upstream cannot be reached or breaks off before its head: the caller
-// decides what to answer then. After the head has been passed on, failures cut the client's connection.
+// What the upstream did, in contrast to what the client did.
+class UpstreamError : public Error {
+  using Error::Error;
+};
+
+// Throws UpstreamError (unavailable | deadline_exceeded | invalid_argument) when the upstream cannot be
+// reached, breaks off or breaks HTTP before the end of its head: the caller decides what to answer then.
+// After the head has been passed on, failures cut the client's connection.
 Task<> proxy(Request& request, Reply& reply, Client& upstream, const ProxyOptions& options);
 
 }  // namespace wrenn::http

@@ -203,7 +203,7 @@ TEST_CASE("an upstream that fails before its head is the caller's to report") {
       {"", "unavailable: "},
       {"HTTP/1.1 200 OK\r\n", "unavailable: "},
       {"nonsense\r\n\r\n", "invalid_argument: "},
-      {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "unavailable: "},
+      {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "invalid_argument: "},
   };
   for (const auto& [answer, expected] : rows) {
     INFO(answer);

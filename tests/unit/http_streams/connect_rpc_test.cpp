@@ -97,6 +97,9 @@ TEST_CASE("errors of answers that are no Connect errors", "[connect]") {
   check(404, "", ErrorCode::unimplemented, "/s.S/M: answered with HTTP status 404");
   check(400, "{}", ErrorCode::internal, "400");
   check(429, "[1]", ErrorCode::unavailable, "[1]");
+  // Ours means that the task itself is to stop.
+  check(499, R"({"code":"canceled","message":"stop"})", ErrorCode::aborted, "stop");
+  CHECK(connect_end_error(R"({"error":{"code":"canceled"}})")->code() == ErrorCode::aborted);
   check(418, "\xff\x01\n", ErrorCode::unknown, "\xEF\xBF\xBD");
   CHECK(std::string(connect_error_of("x", 500, std::string(100'000, 'y')).what()).size() < 5'000);
 }
