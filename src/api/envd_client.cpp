@@ -45,14 +45,48 @@ ErrorCode code_of_status(int status) noexcept {
   }
 }
 
+constexpr std::string_view kWho = "envd";
+
+// Whole request, whole answer. A guest that breaks HTTP is not the caller's mistake.
+Task<http::Response> ask(http::Client& client, http::ClientRequest request) {
+  try {
+    co_return co_await client.send(std::move(request));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw http::blame_peer(kWho, error);
+  }
+}
+
+// Nor is one whose JSON is none, or not the promised one.
+template <typename T>
+T parse_answer(std::string_view text) {
+  try {
+    return json::from_json<T>(text);
+  } catch (const Error& error) {
+    throw http::blame_peer(kWho, error);
+  }
+}
+
+// The head of an answer; and its body, but for that of a file.
+Task<std::string> read_answer(http::Exchange& exchange, bool is_file) {
+  try {
+    co_await exchange.read_head(limits::kEnvdFileHead);
+    if (is_file && (exchange.status() == 200 || exchange.status() == 206)) co_return std::string();
+    co_return co_await exchange.body().read_all(kErrorBytes);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    throw http::blame_peer(kWho, error);
+  }
+}
+
 // {"code":…,"message":…}, or any other text that a proxy on the way may have put there.
 [[noreturn]] void throw_plain_error(int status, const std::string& body) {
   std::string message;
   try {
     const json::Value value = json::parse(body);
-    message = value.text_of("message");
+    message = http::presentable(value.text_of("message"));
   } catch (const Error&) {
-    message = sanitize_utf8(trim(body));
+    message = http::presentable(body);
   }
   if (message.empty()) message = fmt::format("envd answered with status {}", status);
   throw Error(code_of_status(status), std::move(message));
@@ -82,7 +116,7 @@ Task<std::optional<envd::ProcessEvent>> ProcessStream::next() {
   while (!ended_) {
     const auto message = co_await call_.next();
     if (!message) throw_error(ErrorCode::unavailable, "the stream of a process ended without its end event");
-    auto event = json::from_json<envd::ProcessEventMessage>(*message).event;
+    auto event = parse_answer<envd::ProcessEventMessage>(*message).event;
     if (event.keepalive) continue;
     if (event.end) ended_ = true;
     co_return event;
@@ -107,7 +141,7 @@ Task<Response> EnvdClient::call(std::string method, Request request) {
   const std::string answer =
       co_await http::connect_unary(client_, std::move(target), std::move(headers), std::move(body),
                                    limits::kEnvdUnary, limits::kEnvdAnswerBytes);
-  co_return json::from_json<Response>(answer);
+  co_return parse_answer<Response>(answer);
 }
 
 Task<> EnvdClient::health(std::chrono::steady_clock::duration timeout) {
@@ -116,7 +150,7 @@ Task<> EnvdClient::health(std::chrono::steady_clock::duration timeout) {
   request.headers = headers_;
   request.response_bytes_max = kErrorBytes;
   request.timeout = timeout;
-  const http::Response response = co_await client_.send(std::move(request));
+  const http::Response response = co_await ask(client_, std::move(request));
   if (!is_success(response.status)) throw_plain_error(response.status, response.body);
 }
 
@@ -129,7 +163,7 @@ Task<> EnvdClient::init(envd::InitRequest message, std::chrono::steady_clock::du
   request.body = json::to_json(message);
   request.response_bytes_max = kErrorBytes;
   request.timeout = timeout;
-  const http::Response response = co_await client_.send(std::move(request));
+  const http::Response response = co_await ask(client_, std::move(request));
   if (!is_success(response.status)) throw_plain_error(response.status, response.body);
 }
 
@@ -139,9 +173,9 @@ Task<envd::Metrics> EnvdClient::metrics() {
   request.headers = headers_;
   request.response_bytes_max = kErrorBytes;
   request.timeout = limits::kEnvdUnary;
-  const http::Response response = co_await client_.send(std::move(request));
+  const http::Response response = co_await ask(client_, std::move(request));
   if (!is_success(response.status)) throw_plain_error(response.status, response.body);
-  co_return json::from_json<envd::Metrics>(response.body);
+  co_return parse_answer<envd::Metrics>(response.body);
 }
 
 Task<ProcessStream> EnvdClient::start(envd::StartRequest request, std::chrono::milliseconds lifetime) {
@@ -158,7 +192,8 @@ Task<ProcessStream> EnvdClient::start(envd::StartRequest request, std::chrono::m
 
 Task<ProcessStream> EnvdClient::connect(envd::ProcessSelector process) {
   std::string target = fmt::format("{}{}Connect", prefix_, kProcess);
-  envd::ConnectRequest request{std::move(process)};
+  envd::ConnectRequest request;
+  request.process = std::move(process);
   std::string body = json::to_json(request);
   http::Headers headers = headers_;
   headers.set("Keepalive-Ping-Interval", seconds_text(limits::kEnvdKeepalive));
@@ -237,9 +272,8 @@ Task<std::unique_ptr<http::Exchange>> EnvdClient::read_file(std::string path, ht
   http::Headers headers = merged(headers_, fields);
   auto exchange =
       co_await client_.begin("GET", std::move(target), std::move(headers), http::Client::BodyKind::none);
-  co_await exchange->read_head(limits::kEnvdFileHead);
+  const std::string body = co_await read_answer(*exchange, true);
   if (exchange->status() == 200 || exchange->status() == 206) co_return exchange;
-  const std::string body = co_await exchange->body().read_all(kErrorBytes);
   throw_plain_error(exchange->status(), body);
 }
 
@@ -252,8 +286,8 @@ Task<std::unique_ptr<http::Exchange>> EnvdClient::begin_write(std::string path) 
 }
 
 Task<> EnvdClient::finish_write(http::Exchange& exchange) {
-  // A guest that refuses (a directory, a full disk) may answer and close before it has read everything: then its
-  // answer says why, and our broken pipe says nothing.
+  // A guest that refuses (a directory, a full disk) may answer and close before it has read everything: then
+  // its answer says why, and our broken pipe says nothing.
   std::exception_ptr broken;
   try {
     co_await exchange.finish_body();
@@ -262,14 +296,14 @@ Task<> EnvdClient::finish_write(http::Exchange& exchange) {
     broken = std::current_exception();
   }
   bool answered = false;
+  std::string body;
   try {
-    co_await exchange.read_head(limits::kEnvdFileHead);
+    body = co_await read_answer(exchange, false);
     answered = true;
   } catch (const Error& error) {
     if (!broken || error.code() == ErrorCode::canceled) throw;
   }
   if (!answered) std::rethrow_exception(broken);
-  const std::string body = co_await exchange.body().read_all(kErrorBytes);
   if (!is_success(exchange.status())) throw_plain_error(exchange.status(), body);
   if (broken) std::rethrow_exception(broken);
 }

@@ -34,6 +34,8 @@ Task<> pass_through(sandbox::Host& host, sandbox::Registry& registry, http::Requ
     auto forwarding = forward(request, reply, *passage);
     auto cut = passage->gate().wait_cut();
     first = co_await async::first_of(std::move(forwarding), std::move(cut));
+  } catch (const http::UpstreamError& error) {
+    failure = std::make_exception_ptr(http::blame_peer("the envd of sandbox " + id, error));
   } catch (...) {
     failure = std::current_exception();
   }
