@@ -65,3 +65,13 @@ TEST_CASE("text that is not UTF-8 is written as replacement characters") {
   json::append_string(out, "a\xFF" "b");
   CHECK(out == "\"a\xEF\xBF\xBD" "b\"");
 }
+
+TEST_CASE("a text with too many values is refused before they take memory") {
+  const auto array_of = [](std::size_t count) {
+    std::string text = "[{}";
+    while (--count > 0) text += ",{}";
+    return text + "]";
+  };
+  CHECK(json::parse(array_of(900'000)).as_array()->size() == 900'000);
+  CHECK_THROWS_WITH(json::parse(array_of(1'000'000)), Catch::Contains("more than 1000000 values"));
+}
