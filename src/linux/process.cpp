@@ -151,14 +151,15 @@ int child_main(void* argument) {
     ::close(fd);
   }
   if (options.nice) must(plan, "set the nice value", ::setpriority(PRIO_PROCESS, 0, *options.nice));
-  for (const ResourceLimit& limit : options.limits) {
-    const rlimit value{limit.soft, limit.hard};
-    must(plan, "set a resource limit", ::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value));
-  }
   if (options.umask) ::umask(*options.umask);
   if (options.new_session) must(plan, "create a session", ::setsid());
 
   move_descriptors(plan);
+  // After the descriptors: a parent with many open has none free below the limit that the child gets.
+  for (const ResourceLimit& limit : options.limits) {
+    const rlimit value{limit.soft, limit.hard};
+    must(plan, "set a resource limit", ::setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value));
+  }
   if (options.controlling_tty) must(plan, "take the terminal", ::ioctl(0, TIOCSCTTY, 0));
 
   if (options.identity) {

@@ -34,6 +34,17 @@ def test_short_processes_never_lose_output(envd):
     assert envd.processes() == []
 
 
+def test_two_hundred_at_once(envd):
+    streams = [envd.start("/bin/sh", ["-c", f"read line; echo {i} $line"], stdin=True) for i in range(200)]
+    pids = [stream.start() for stream in streams]
+    assert sorted(one["pid"] for one in envd.processes()) == sorted(pids)
+    for pid in pids:
+        envd.send_input(pid, b"go\n")
+    for i, stream in enumerate(streams):
+        out, _, _, end = stream.collect()
+        assert out == f"{i} go\n".encode() and end["exitCode"] == 0
+
+
 def test_short_processes_at_once(envd):
     failures = []
 
