@@ -115,7 +115,6 @@ Task<> upload_then_watch(Passage& passage) {
       }
       co_await passage.exchange.write(data);
       passage.uploading = true;
-      buffer.passed_on();
     } catch (const Error& error) {
       // An upstream may answer and close before it has read everything; its answer tells.
       if (error.code() != ErrorCode::unavailable) blame_upstream(error);
@@ -166,7 +165,6 @@ Task<> download(Passage& passage) {
     if (data.empty()) break;
     passage.moved();
     co_await writer->write(data);
-    buffer.passed_on();
   }
   co_await writer->finish();
 }

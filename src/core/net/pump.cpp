@@ -18,7 +18,6 @@ static Task<> pump_one_way(Stream& from, Stream& to, std::string initial, int& o
     if (data.empty()) break;
     if (on_bytes) on_bytes();
     co_await to.write(data);
-    buffer.passed_on();
   }
   // A peer that leaves before the other direction has ended has broken off, and `to` shall not take that for
   // an end.

@@ -62,7 +62,6 @@ Task<> Files::read(Request& request, Reply& reply) {
     const auto data = buffer.took(co_await exchange->body().read_some(buffer.space()));
     if (data.empty()) break;
     co_await writer->write(data);
-    buffer.passed_on();
   }
   co_await writer->finish();
 }

@@ -70,7 +70,6 @@ Task<> copy_part(http::Multipart& form, api::EnvdClient& envd, std::string path)
     const auto data = buffer.took(co_await form.read_some(buffer.space()));
     if (data.empty()) break;
     co_await file.write(data);
-    buffer.passed_on();
   }
   co_await file.finish();
 }
