@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "api/limits.h"
+
 namespace wrenn::cp::limits {
 
 using namespace std::chrono_literals;
@@ -61,12 +63,12 @@ inline constexpr std::chrono::seconds kApiKeyCacheTtl = 10s;
 inline constexpr std::size_t kApiKeyCacheEntries = 10'000;
 inline constexpr std::chrono::seconds kApiKeyUsedPeriod = 60s;  // last_used is at most this old
 
-// Deadlines of transient states: the agent call's own time (api/limits.h) and a margin. Past them the
-// reconciler decides.
-inline constexpr std::chrono::seconds kStartingDeadline = 270s;
-inline constexpr std::chrono::seconds kPausingDeadline = 330s;
-inline constexpr std::chrono::seconds kResumingDeadline = 120s;
-inline constexpr std::chrono::seconds kStoppingDeadline = 90s;
+// Deadlines of transient states: the agent call's own time and a margin. Past them the reconciler decides.
+inline constexpr std::chrono::seconds kAgentMargin = 30s;
+inline constexpr std::chrono::seconds kStartingDeadline = api::limits::kAgentCreate + kAgentMargin;
+inline constexpr std::chrono::seconds kPausingDeadline = api::limits::kAgentPause + kAgentMargin;
+inline constexpr std::chrono::seconds kResumingDeadline = api::limits::kAgentResume + kAgentMargin;
+inline constexpr std::chrono::seconds kStoppingDeadline = api::limits::kAgentDestroy + kAgentMargin;
 
 // Reconciler (spec/hostagent.md §8).
 inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
