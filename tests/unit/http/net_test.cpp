@@ -231,6 +231,10 @@ TEST_CASE("the pump passes bytes and half-closes on, both ways") {
   }());
 }
 
+static Task<> note_code(Task<> task, std::string& out) {
+  out = co_await code_of(std::move(task));
+}
+
 TEST_CASE("a broken side ends the pump") {
   run([]() -> Task<> {
     Pair left = co_await make_pair();
@@ -238,11 +242,8 @@ TEST_CASE("a broken side ends the pump") {
     bool ended = false;
     int moved = 0;
     std::string code;
-    const auto note = [](Task<> task, std::string& out) -> Task<> {
-      out = co_await code_of(std::move(task));
-    };
     async::Scope scope(co_await asio::this_coro::executor, "pump");
-    scope.spawn(note(pump_and_note(left, right, "", "", ended, moved), code));
+    scope.spawn(note_code(pump_and_note(left, right, "", "", ended, moved), code));
     co_await async::sleep(5ms);
     left.client.abort();
     co_await scope.join();
@@ -262,11 +263,8 @@ TEST_CASE("a Unix peer that closes whole before the other side has ended breaks 
       bool ended = false;
       int moved = 0;
       std::string code;
-      const auto note = [](Task<> task, std::string& out) -> Task<> {
-        out = co_await code_of(std::move(task));
-      };
       async::Scope scope(executor, "pump");
-      scope.spawn(note(pump_and_note(left, right, "", "", ended, moved), code));
+      scope.spawn(note_code(pump_and_note(left, right, "", "", ended, moved), code));
       co_await async::sleep(5ms);
       // With the other direction over, nothing is lost by leaving.
       if (half_first) right.server.shutdown_write();
