@@ -33,6 +33,9 @@ struct CreateSandboxRequest {
   std::string default_user;
   std::map<std::string, std::string> default_env;
   std::map<std::string, std::string> metadata;
+  // "" as the agent thinks best: a clone of the template's golden snapshot, a cold boot where there can be none;
+  // "cold": a boot in any case.
+  std::string boot;
   static constexpr auto kFields = json::fields(
       json::field("sandboxId", &CreateSandboxRequest::sandbox_id, json::kRequired),
       json::field("teamId", &CreateSandboxRequest::team_id),
@@ -44,7 +47,8 @@ struct CreateSandboxRequest {
       json::field("timeoutSec", &CreateSandboxRequest::timeout_sec),
       json::field("defaultUser", &CreateSandboxRequest::default_user),
       json::field("defaultEnv", &CreateSandboxRequest::default_env, json::kOmitEmpty),
-      json::field("metadata", &CreateSandboxRequest::metadata, json::kOmitEmpty));
+      json::field("metadata", &CreateSandboxRequest::metadata, json::kOmitEmpty),
+      json::field("boot", &CreateSandboxRequest::boot, json::kOmitEmpty));
 };
 
 struct SandboxRequest {  // Destroy, Pause, Ping, Get
@@ -86,7 +90,71 @@ struct SandboxInfo {
       json::field("accessToken", &SandboxInfo::access_token, json::kOmitEmpty));
 };
 
-struct ListSandboxesResponse {
+// Children of a live sandbox: each goes on from the same moment, with an identity and token of its own.
+// All of them run when the call succeeds, or none exists.
+struct ForkChild {
+  std::string sandbox_id;
+  std::optional<std::int64_t> timeout_sec;  // absent: the parent's
+  std::map<std::string, std::string> metadata;
+  static constexpr auto kFields = json::fields(json::field("sandboxId", &ForkChild::sandbox_id, json::kRequired),
+                                               json::field("timeoutSec", &ForkChild::timeout_sec),
+                                               json::field("metadata", &ForkChild::metadata, json::kOmitEmpty));
+};
+struct ForkSandboxRequest {
+  std::string sandbox_id;  // running or paused; stays what it is
+  std::vector<ForkChild> children;
+  static constexpr auto kFields = json::fields(json::field("sandboxId", &ForkSandboxRequest::sandbox_id, json::kRequired),
+                                               json::field("children", &ForkSandboxRequest::children, json::kRequired));
+};
+
+// Checkpoints belong to their sandbox and go with it.
+struct CheckpointRequest {  // Create, Delete, Rollback
+  std::string sandbox_id;
+  std::string checkpoint_id;  // chosen by the caller: letters, digits, '-', '_', at most 64
+  std::string name;           // for people; Create only
+  static constexpr auto kFields =
+      json::fields(json::field("sandboxId", &CheckpointRequest::sandbox_id, json::kRequired),
+                   json::field("checkpointId", &CheckpointRequest::checkpoint_id, json::kRequired),
+                   json::field("name", &CheckpointRequest::name, json::kOmitEmpty));
+};
+struct CheckpointInfo {
+  std::string checkpoint_id;
+  std::string name;
+  std::int64_t created_at_us = 0;
+  std::int64_t size_bytes = 0;  // of its memory; what its disk shares with others is not counted
+  static constexpr auto kFields = json::fields(json::field("checkpointId", &CheckpointInfo::checkpoint_id),
+                                               json::field("name", &CheckpointInfo::name, json::kOmitEmpty),
+                                               json::field("createdAtUs", &CheckpointInfo::created_at_us),
+                                               json::field("sizeBytes", &CheckpointInfo::size_bytes));
+};
+struct ListCheckpointsResponse {
+  std::vector<CheckpointInfo> checkpoints;  // oldest first
+  static constexpr auto kFields = json::fields(json::field("checkpoints", &ListCheckpointsResponse::checkpoints));
+};
+
+// A template out of a running or paused sandbox, which stays what it is.
+struct CreateSnapshotRequest {
+  std::string sandbox_id;
+  std::string template_id;       // 25 base36 digits; one that exists gets a new generation, its users keep the old
+  std::string template_team_id;  // digits
+  std::string template_name;
+  static constexpr auto kFields =
+      json::fields(json::field("sandboxId", &CreateSnapshotRequest::sandbox_id, json::kRequired),
+                   json::field("templateId", &CreateSnapshotRequest::template_id, json::kRequired),
+                   json::field("templateTeamId", &CreateSnapshotRequest::template_team_id, json::kRequired),
+                   json::field("templateName", &CreateSnapshotRequest::template_name));
+};
+// Idempotent. What sandboxes made from it still need stays on the host until they are gone. Images of a base template
+// are refused.
+struct DeleteTemplateRequest {
+  std::string template_id;
+  std::string template_team_id;
+  static constexpr auto kFields =
+      json::fields(json::field("templateId", &DeleteTemplateRequest::template_id, json::kRequired),
+                   json::field("templateTeamId", &DeleteTemplateRequest::template_team_id, json::kRequired));
+};
+
+struct ListSandboxesResponse {  // also of Fork: the children, in the order of the request
   std::vector<SandboxInfo> sandboxes;
   static constexpr auto kFields = json::fields(json::field("sandboxes", &ListSandboxesResponse::sandboxes));
 };
@@ -99,11 +167,16 @@ struct TemplateInfo {
   std::string generation;
   std::string default_user;
   std::int64_t size_bytes = 0;  // allocated
+  // A snapshot template goes on from the moment of a sandbox, and has its size.
+  bool snapshot = false;
+  std::int32_t vcpus = 0, memory_mb = 0;  // 0 unless snapshot
   static constexpr auto kFields =
       json::fields(json::field("templateId", &TemplateInfo::template_id), json::field("teamId", &TemplateInfo::team_id),
                    json::field("name", &TemplateInfo::name), json::field("generation", &TemplateInfo::generation),
                    json::field("defaultUser", &TemplateInfo::default_user),
-                   json::field("sizeBytes", &TemplateInfo::size_bytes));
+                   json::field("sizeBytes", &TemplateInfo::size_bytes),
+                   json::field("snapshot", &TemplateInfo::snapshot),
+                   json::field("vcpus", &TemplateInfo::vcpus), json::field("memoryMb", &TemplateInfo::memory_mb));
 };
 struct HostInfo {
   std::string arch;

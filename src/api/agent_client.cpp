@@ -28,6 +28,28 @@ Task<agent::SandboxInfo> AgentClient::pause(std::string sandbox_id) {
 Task<agent::SandboxInfo> AgentClient::resume(agent::ResumeSandboxRequest request) {
   co_return co_await call<agent::SandboxInfo>("ResumeSandbox", std::move(request), limits::kAgentResume);
 }
+Task<agent::ListSandboxesResponse> AgentClient::fork(agent::ForkSandboxRequest request) {
+  co_return co_await call<agent::ListSandboxesResponse>("ForkSandbox", std::move(request), limits::kAgentFork);
+}
+Task<agent::CheckpointInfo> AgentClient::create_checkpoint(agent::CheckpointRequest request) {
+  co_return co_await call<agent::CheckpointInfo>("CreateCheckpoint", std::move(request), limits::kAgentPause);
+}
+Task<agent::ListCheckpointsResponse> AgentClient::list_checkpoints(std::string sandbox_id) {
+  agent::SandboxRequest request{std::move(sandbox_id)};
+  co_return co_await call<agent::ListCheckpointsResponse>("ListCheckpoints", std::move(request), limits::kAgentQuery);
+}
+Task<> AgentClient::delete_checkpoint(agent::CheckpointRequest request) {
+  co_await call<agent::Empty>("DeleteCheckpoint", std::move(request), limits::kAgentDestroy);
+}
+Task<agent::SandboxInfo> AgentClient::rollback(agent::CheckpointRequest request) {
+  co_return co_await call<agent::SandboxInfo>("RollbackSandbox", std::move(request), limits::kAgentResume);
+}
+Task<agent::TemplateInfo> AgentClient::create_snapshot(agent::CreateSnapshotRequest request) {
+  co_return co_await call<agent::TemplateInfo>("CreateSnapshot", std::move(request), limits::kAgentPause);
+}
+Task<> AgentClient::delete_template(agent::DeleteTemplateRequest request) {
+  co_await call<agent::Empty>("DeleteTemplate", std::move(request), limits::kAgentDestroy);
+}
 Task<> AgentClient::ping(std::string sandbox_id) {
   agent::SandboxRequest request{std::move(sandbox_id)};
   co_await call<agent::Empty>("PingSandbox", std::move(request), limits::kAgentQuery);

@@ -20,6 +20,15 @@ class AgentClient {
   Task<> destroy(std::string sandbox_id);  // of an unknown id: succeeds
   Task<agent::SandboxInfo> pause(std::string sandbox_id);
   Task<agent::SandboxInfo> resume(agent::ResumeSandboxRequest request);
+  // The children, in the order of the request: all run, or none exists.
+  Task<agent::ListSandboxesResponse> fork(agent::ForkSandboxRequest request);
+  Task<agent::CheckpointInfo> create_checkpoint(agent::CheckpointRequest request);
+  Task<agent::ListCheckpointsResponse> list_checkpoints(std::string sandbox_id);
+  Task<> delete_checkpoint(agent::CheckpointRequest request);  // of an unknown one: succeeds
+  // The sandbox goes on, running, from the checkpoint, which stays.
+  Task<agent::SandboxInfo> rollback(agent::CheckpointRequest request);
+  Task<agent::TemplateInfo> create_snapshot(agent::CreateSnapshotRequest request);
+  Task<> delete_template(agent::DeleteTemplateRequest request);
   Task<> ping(std::string sandbox_id);
   Task<agent::ListSandboxesResponse> list();
   Task<agent::MetricsResponse> metrics(agent::MetricsRequest request);

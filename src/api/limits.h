@@ -14,6 +14,7 @@ inline constexpr auto kAgentCreate = 240s;
 inline constexpr auto kAgentDestroy = 60s;
 inline constexpr auto kAgentPause = 300s;
 inline constexpr auto kAgentResume = 90s;
+inline constexpr auto kAgentFork = 300s;  // writes the parent's dirty pages and starts every child
 inline constexpr auto kAgentQuery = 15s;
 
 // Host → envd.
