@@ -11,6 +11,8 @@ void describe(config::Settings& settings, Config& values) {
   settings.secret("token", values.token, "what the control plane must send; required on TCP")
       .env("WRENN_AGENT_TOKEN");
   settings.integer("slots", values.slots, "most sandboxes that run at once", 1, network::kLastSlot);
+  settings.integer("ready_slots", values.ready_slots,
+                   "networks made ahead of their use, so that no create waits for one", 0, 256);
   settings.one_of("on_exit", values.on_exit, "what becomes of running sandboxes when the agent ends",
                   {"keep", "pause"});
   settings.text("qemu", values.qemu, "QEMU, by path or by name in PATH");

@@ -31,9 +31,28 @@ inline constexpr auto kPause = 300s;  // a whole pause
 inline constexpr auto kPauseAll = 120s;  // all sandboxes when the agent ends with on_exit = pause
 inline constexpr int kPauseAllParallel = 2;
 
+// What was made from other sandboxes, and what it is made from.
+inline constexpr auto kCollectInterval = 5s;      // between two looks for layers that nothing names
+inline constexpr auto kHoldUsers = 1s;            // the guest's answer when its users' programs are to stop for a moment
+inline constexpr auto kIntroduction = 30s;        // a request waits so long for a new clone to know who it is
+inline constexpr std::size_t kGoldensKept = 16;   // whose memory is kept at hand while no sandbox uses it
+inline constexpr auto kGoldenRetry = 60s;         // after a failure to make one; sandboxes boot meanwhile
+inline constexpr auto kGoldenSettle = 300ms;      // after the guest's first answer, before it is frozen
+inline constexpr std::size_t kForkChildren = 100;  // of one call
+inline constexpr std::size_t kCheckpointName = 64;
+// Children share what they inherit only if it is made a base of its own, which costs a copy of all memory. From so much
+// on, per child, that is cheaper than writing the pages into each.
+inline constexpr std::uint64_t kForkMergeBytes = 256ULL << 20;
+
 // Sandboxes looked after at once when the agent starts: a guest that does not answer must not hold up the
 // others.
 inline constexpr int kRecoverParallel = 8;
+
+// Network slots kept ready (sandbox/slot_pool.h).
+inline constexpr auto kSlotRefillPause = 50ms;               // after a take; about as long as a create
+inline constexpr std::chrono::seconds kSlotRetryFirst = 5s;  // after a failure to make one; doubles
+inline constexpr std::chrono::seconds kSlotRetryMax = 60s;
+inline constexpr auto kSlotClose = 10s;  // for taking them down when the agent ends
 
 // Inactivity.
 inline constexpr auto kReaperTick = 500ms;

@@ -29,6 +29,9 @@ Task<> metrics(sandbox::Host& host, sandbox::Registry& registry, http::Reply& re
   host.figures.registry()
       .gauge("wrenn_agent_network_slots_in_use", "Network slots in use.")
       .set(static_cast<double>(host.slots.in_use()));
+  host.figures.registry()
+      .gauge("wrenn_agent_network_slots_ready", "Network slots made ahead of their use.")
+      .set(static_cast<double>(host.slots.ready()));
   http::Response response;
   response.headers.set("Content-Type", metrics::kContentType);
   response.body = host.figures.registry().render();

@@ -182,6 +182,7 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
   try {
     co_await registry.recover();
     background.spawn(registry.watch_idle());
+    background.spawn(host.slots.fill());
     background.spawn(warm_up(host));
     co_await listen_until(config, hooks, host, registry);
   } catch (...) {
@@ -198,6 +199,7 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     }
   }
   co_await registry.close();
+  co_await host.slots.close();
   if (error) std::rethrow_exception(error);
 }
 
@@ -225,7 +227,10 @@ Task<> serve(Config config, Hooks hooks) {
   metrics::Registry figures_registry;
   sandbox::Figures figures(figures_registry);
   sandbox::Engine engine(executor, sys, engine_source(machines, sys, config, ground.directory));
-  sandbox::SlotPool slots(sys, *mechanisms, static_cast<std::size_t>(config.slots));
+  sandbox::SlotPoolOptions slot_options;
+  slot_options.max = static_cast<std::size_t>(config.slots);
+  slot_options.ready = static_cast<std::size_t>(config.ready_slots);
+  sandbox::SlotPool slots(executor, sys, *mechanisms, figures, slot_options);
   sandbox::BootQueue boots(executor, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   sandbox::Host host{.directory = ground.directory,
                      .executor = executor,

@@ -1,8 +1,13 @@
 """What a capsule leaves on the host, counted by kind. Zero after every test."""
 
+import fcntl
 import glob
+import json
 import os
 import subprocess
+import time
+
+READY_SLOTS = 8  # the agent's default of ready_slots
 
 
 def _lines(*command):
@@ -56,6 +61,38 @@ def _foreign(directory):
     return names
 
 
+def _agent_lives(directory):
+    try:
+        with open(f"{directory}/agent.lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _ready_slots(directory):
+    """Names of the network slots that a living agent keeps for capsules to come. More than it should keep are a leak, and so
+    are all of them once it has ended."""
+    if not _agent_lives(directory):
+        return set()
+    used = set()
+    for path in glob.glob(f"{directory}/sandboxes/*/sandbox.json"):
+        try:
+            with open(path) as file:
+                used.add(str(json.load(file).get("slot")))
+        except (OSError, ValueError):
+            continue
+    foreign = _foreign(directory)
+    claims = [os.path.basename(path) for path in glob.glob("/run/wrenn/claims/slot-*")]
+    slots = [claim[len("slot-"):] for claim in claims if claim not in foreign]
+    ready = [slot for slot in slots if slot.isdigit() and slot not in used]
+    if len(ready) > READY_SLOTS:
+        return set()
+    return {name for slot in ready for name in (f"slot-{slot}", f"wrenn-ns-{slot}", f"wrenn-veth-{slot}")}
+
+
 def _is_foreign(thing, names):
     words = thing.replace("@", " ").replace("/", " ").split()
     return any(word in names for word in words)
@@ -77,7 +114,15 @@ def census(directory, without=None):
         "claims": _below("/run/wrenn/claims"),
         "nft tables": [line for line in _lines("nft", "list", "tables") if "wrenn-" in line],
     }
-    known, foreign = without or {}, _foreign(directory)
+    known, foreign = without or {}, _foreign(directory) | _ready_slots(directory)
     found = {kind: [thing for thing in things if not _is_foreign(thing, foreign)] for kind, things in found.items()}
     new = {kind: [thing for thing in things if thing not in known.get(kind, [])] for kind, things in found.items()}
     return {kind: things for kind, things in new.items() if things}
+
+
+def census_soon(directory, without, seconds=5):
+    """The census once there is nothing, or after `seconds`: networks are taken down after the answer to a destroy."""
+    deadline = time.monotonic() + seconds
+    while (left := census(directory, without)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left

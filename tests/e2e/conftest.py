@@ -1,6 +1,6 @@
 import pytest
 
-from census import census
+from census import census, census_soon
 from wrenn_platform import DIR, Platform
 
 
@@ -20,7 +20,7 @@ def nothing_left(request):
         running = request.getfixturevalue("platform")
         for capsule in running.request("GET", "/v1/capsules").json():
             running.request("DELETE", f"/v1/capsules/{capsule['id']}")
-    left = census(DIR, without=before)
+    left = census_soon(DIR, before)
     assert left == {}, f"left on the host: {left}"
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from census import census
+from census import census, census_soon
 from wrenn_platform import Capsule, DIR, Platform
 
 
@@ -75,7 +75,7 @@ def test_a_killed_wrenn_finds_its_capsules_again(directory, start):
     assert running.call("POST", "/resume").status == 200
     running.destroy()
     paused.destroy()
-    assert census(directory, without=before) == {}
+    assert census_soon(directory, before) == {}
 
 
 def test_a_create_cut_short_leaves_nothing(directory, start):
@@ -129,4 +129,4 @@ def test_the_end_of_wrenn_pauses_and_keep_keeps(directory, start):
     capsule = Capsule(start(), capsule.id)
     assert capsule.shell("cat /tmp/file")["stdout"] == "kept\n"
     capsule.destroy()
-    assert census(directory, without=before) == {}
+    assert census_soon(directory, before) == {}

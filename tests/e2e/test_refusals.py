@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from census import census
+from census import census, census_soon
 from sockets import Session
 from wrenn_platform import BINARY, DIR, Platform
 
@@ -139,7 +139,7 @@ def test_missing_kernel_or_image(tmp_path, without, remedy):
         answer = lacking.request("POST", CAPSULES, {}, headers={"Prefer": "wait=60"})
         status, _, message = answer.error()
         assert status in (404, 409, 503) and remedy in message, answer
-        assert census(str(tmp_path), without=before) == {}
+        assert census_soon(str(tmp_path), before) == {}
         assert lacking.request("GET", CAPSULES).json() == []
     finally:
         lacking.stop()
@@ -157,7 +157,7 @@ def test_missing_qemu(tmp_path):
     try:
         status, _, message = lacking.request("POST", CAPSULES, {}, headers={"Prefer": "wait=60"}).error()
         assert status >= 400 and "qemu" in message.lower() and "apt-get install" in message
-        assert census(str(directory), without=before) == {}
+        assert census_soon(str(directory), before) == {}
     finally:
         lacking.stop()
 
@@ -190,7 +190,7 @@ def test_full_disk(tmp_path):
                 os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (100 << 20))
             status, _, message = full.request("POST", CAPSULES, {}, headers={"Prefer": "wait=60"}).error()
             assert status == 507 and "free" in message and str(mount) in message
-            assert census(str(mount), without=before) == {}
+            assert census_soon(str(mount), before) == {}
             os.unlink(mount / "filler")
             with full.create() as capsule:
                 assert capsule.shell("echo alive")["stdout"] == "alive\n"

@@ -69,8 +69,7 @@ std::string render_host_rules(const HostRules& rules) {
 }
 
 std::string render_slot_rules(const SlotPlan& plan) {
-  std::string text(kReplace);
-  text += fmt::format(R"(table inet wrenn {{
+  return fmt::format(R"(table inet wrenn {{
   chain from_guest_early {{
     type filter hook prerouting priority raw; policy accept;
     iifname "{tap}" ether saddr != {mac} drop
@@ -97,11 +96,10 @@ std::string render_slot_rules(const SlotPlan& plan) {
   }}
 }}
 )",
-                      fmt::arg("tap", kTapName), fmt::arg("mac", kGuestMac),
-                      fmt::arg("guest", sys::to_string(kGuestAddress)),
-                      fmt::arg("reachable", sys::to_string(plan.host_reachable)),
-                      fmt::arg("peer", sys::to_string(plan.peer)));
-  return text;
+                     fmt::arg("tap", kTapName), fmt::arg("mac", kGuestMac),
+                     fmt::arg("guest", sys::to_string(kGuestAddress)),
+                     fmt::arg("reachable", sys::to_string(plan.host_reachable)),
+                     fmt::arg("peer", sys::to_string(plan.peer)));
 }
 
 }  // namespace wrenn::agent::network

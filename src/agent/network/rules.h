@@ -21,7 +21,8 @@ struct HostRules {
 // it. Replaces an earlier one atomically.
 std::string render_host_rules(const HostRules& rules);
 // The table `inet wrenn` inside the slot's namespace: address translation, and only the guest's own address
-// and MAC come in from the TAP.
+// and MAC come in from the TAP. For a namespace that has none yet: a transaction that deletes makes nft wait
+// for a grace period of the kernel, 10 ms.
 std::string render_slot_rules(const SlotPlan& plan);
 
 }  // namespace wrenn::agent::network

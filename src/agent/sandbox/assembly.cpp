@@ -62,7 +62,9 @@ Task<> Assembly::build(templates::TemplateImage image) {
 
   // 2. Intent: the names of everything that will be made, on disk before it is made.
   Stage intent(*this, "journal");
-  record_.slot = co_await host_.slots.take();
+  Slot slot = co_await host_.slots.take();
+  record_.slot = slot.index;
+  attachment_ = std::move(slot.attachment);
   record_.image = image.image;
   record_.kernel_version = kernel.version;
   record_.access_token = random_hex(kTokenBytes);
@@ -81,7 +83,7 @@ Task<> Assembly::build(templates::TemplateImage image) {
   co_await blocking(std::move(write_intent));
   intent.done();
 
-  // 3. Network, and beside it what is cheap: cgroup, disk, memory file.
+  // 3. Cgroup, and beside it disk and memory file.
   auto make_disk = [&host = host_, disk, directory = directory(), memory_mib = record_.memory_mb] {
     auto record = host.mechanisms.create_disk(disk);
     snapshot::create_empty_memory(directory + "/memory", memory_mib);
@@ -125,20 +127,17 @@ Task<> Assembly::make_storage(std::function<disk::DiskRecord()> make) {
   stage.done();
 }
 
-// Cgroup, network and run directory of the slot in the record.
+// Cgroup and run directory.
 Task<> Assembly::attach_host_parts() {
-  auto work = [&host = host_, record = record_, run = directory() + "/run", attachment = &attachment_,
-               group = &group_] {
+  auto work = [&host = host_, record = record_, run = directory() + "/run", group = &group_] {
     sys::make_directories(run, 0711);
     *group = host.mechanisms.create_group(record.sandbox_id,
                                           {.memory_mib = record.memory_mb, .vcpus = record.vcpus});
-    host.mechanisms.create_network(*record.slot);
-    *attachment = host.mechanisms.attach_network(*record.slot);
   };
-  co_await step("network", std::move(work));
+  co_await step("cgroup", std::move(work));
 }
 
-// Lends the descriptors of attach_host_parts().
+// Lends the descriptors of the slot and of attach_host_parts().
 vmm::MachineConfig Assembly::machine_config(vmm::Acceleration acceleration) const {
   vmm::MachineConfig config;
   config.sandbox_id = record_.sandbox_id;

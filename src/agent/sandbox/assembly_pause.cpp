@@ -116,7 +116,9 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
 Task<> Assembly::rebuild(vmm::Vmm& vmm, vmm::Acceleration acceleration, const snapshot::Snapshot& snapshot,
                          bool& retired) {
   Stage intent(*this, "journal");
-  record_.slot = co_await host_.slots.take();
+  Slot slot = co_await host_.slots.take();
+  record_.slot = slot.index;
+  attachment_ = std::move(slot.attachment);
   record_.state = SandboxState::resuming;
   record_.disk = snapshot.manifest.disk;
   co_await save();

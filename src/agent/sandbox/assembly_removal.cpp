@@ -24,8 +24,8 @@ static std::string shorten(std::string text) {
   return text;
 }
 
-// Machine, cgroup, network; the disk is taken down and kept. Does all it can; gives the slot back to the pool
-// only in forget_slot(), when the record does not name it any more.
+// Machine and cgroup; the disk is taken down and kept. Does all it can. The network slot is of no use to
+// anybody then; the pool gets it in forget_slot(), when the record does not name it any more.
 Task<> Assembly::free_runtime() {
   Stage stage(*this, "free");
   std::exception_ptr first;
@@ -57,14 +57,7 @@ Task<> Assembly::free_runtime() {
     sys::remove_tree(directory + "/memory");
   });
   co_await attempt(std::move(free_files), first);
-  if (record_.slot) {
-    std::exception_ptr network;
-    auto free_network = blocking(
-        [&mechanisms = host_.mechanisms, slot = *record_.slot] { mechanisms.destroy_network(slot); });
-    co_await attempt(std::move(free_network), network);
-    if (!network) freed_slot_ = std::exchange(record_.slot, std::nullopt);
-    if (!first) first = network;
-  }
+  if (record_.slot) freed_slot_ = std::exchange(record_.slot, std::nullopt);
   if (first) std::rethrow_exception(first);
   stage.done();
 }

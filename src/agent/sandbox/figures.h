@@ -28,6 +28,13 @@ class Figures {
                    {{"operation", std::string(operation)}, {"outcome", std::string(outcome)}})
         .observe(seconds(took));
   }
+  // "ready": it was there; "made": the create waited for it.
+  void slot_taken(std::string_view how) {
+    registry_
+        .counter("wrenn_agent_network_slots_taken_total", "Network slots given to sandboxes.",
+                 {{"how", std::string(how)}})
+        .add();
+  }
   void vmm_ended(std::string_view cause) {
     registry_
         .counter("wrenn_agent_vmm_ends_total", "Machines that ended without being asked to.",

@@ -52,7 +52,7 @@ Task<> in_pair(World& world, EvilGuest& evil, net::Address address, PairBody bod
   co_await body(pair);
   co_await service.client.destroy(evil_id);
   co_await service.client.destroy(neighbour_id);
-  check_empty(world, service.agent);
+  co_await check_empty(world, service.agent);
   co_await service.end();
 }
 

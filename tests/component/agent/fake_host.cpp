@@ -335,13 +335,13 @@ Task<> FakeGuest::answer(http::Request& request, http::Reply& reply) {
 // --- agent
 // ----------------------------------------------------------------------------------------------------------
 
-FakeAgent::FakeAgent(async::Executor executor, World& world)
+FakeAgent::FakeAgent(async::Executor executor, World& world, std::size_t ready_slots)
     : sys_("sys", 4),
       mechanisms_(make_fake_mechanisms(world)),
       journal_(world.directory + "/sandboxes"),
       figures_(figures_registry_),
       engine_(executor, sys_, fake_engine(world)),
-      slots_(sys_, *mechanisms_, 10),
+      slots_(executor, sys_, *mechanisms_, figures_, {.max = 10, .ready = ready_slots}),
       boots_(executor, 2),
       host_{.directory = world.directory,
             .executor = executor,
@@ -356,6 +356,11 @@ FakeAgent::FakeAgent(async::Executor executor, World& world)
       registry_(host_) {
   sys::make_directories(world.directory + "/sandboxes");
   sys::make_directories(world.directory + "/snapshots");
+}
+
+Task<> FakeAgent::end() {
+  co_await registry_.close();
+  co_await slots_.close();
 }
 
 api::agent::CreateSandboxRequest create_request() {

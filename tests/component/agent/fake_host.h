@@ -79,13 +79,14 @@ class FakeGuest {
 // One run of the agent without its listener.
 class FakeAgent {
  public:
-  FakeAgent(async::Executor executor, World& world);
+  // Nothing fills the pool of slots but a test that asks for it.
+  FakeAgent(async::Executor executor, World& world, std::size_t ready_slots = 0);
 
   agent::sandbox::Registry& sandboxes() { return registry_; }
   agent::sandbox::Host& host() { return host_; }
   agent::Journal& journal() { return journal_; }
   // As the end of the process would, but with time for what is under way.
-  Task<> end() { return registry_.close(); }
+  Task<> end();
 
  private:
   async::ThreadPool sys_;

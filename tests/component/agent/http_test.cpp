@@ -62,7 +62,7 @@ Task<> calls(World& world) {
 
   co_await service.client.destroy(id);
   co_await service.client.destroy(id);
-  check_empty(world, service.agent);
+  co_await check_empty(world, service.agent);
   co_await service.end();
 }
 
@@ -147,7 +147,7 @@ Task<> stream_is_cut(World& world, std::function<Task<>(Service&, std::string)> 
   CHECK(!end.empty());
   CHECK(end != "proper end");
   co_await service.client.destroy(id);
-  check_empty(world, service.agent);
+  co_await check_empty(world, service.agent);
   co_await service.end();
 }
 

@@ -30,7 +30,7 @@ static Task<> create_and_destroy(World& world) {
   CHECK(world.inits == 1);
 
   co_await agent.sandboxes().destroy(request.sandbox_id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.sandboxes().destroy(request.sandbox_id);  // unknown by now: a success
   co_await agent.end();
 }
@@ -47,12 +47,12 @@ static Task<> create_fails(World& world) {
   INFO(failure);
   CHECK(!failure.empty());
   world.fail(failing_step, 0);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   // And the way is free for the next try with the same id.
   const auto info = co_await agent.sandboxes().create(request);
   CHECK(info.status == SandboxState::running);
   co_await agent.sandboxes().destroy(request.sandbox_id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a create that fails at any step leaves nothing", "[agent]") {
@@ -73,7 +73,7 @@ static Task<> machine_ends_while_booting(World& world) {
   world.end(world.pids().front(), agent::vmm::MachineEnd::Cause::reset);
   co_await scope.join();
   CHECK(failure.find("ended before its guest was up") != std::string::npos);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a machine that dies while booting fails the create at once", "[agent]") {
@@ -93,7 +93,7 @@ static Task<> destroy_during_create(World& world) {
   CHECK(SteadyClock::now() - start < 2s);
   co_await scope.join();
   CHECK(failure.find("destroyed meanwhile") != std::string::npos);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a destroy cancels a create that is stuck", "[agent]") {
@@ -109,6 +109,7 @@ static Task<> pause_and_resume(World& world) {
   for (int round = 0; round < 3; ++round) {
     const auto paused = co_await agent.sandboxes().pause(id, "");
     CHECK(paused.status == SandboxState::paused);
+    co_await agent.host().slots.settle();
     CHECK(world.census() == std::set<std::string>{"claim " + id});
     CHECK(agent.host().slots.in_use() == 0);
     co_await agent.sandboxes().pause(id, "");  // already
@@ -121,7 +122,7 @@ static Task<> pause_and_resume(World& world) {
   }
   co_await agent.sandboxes().pause(id, "");
   co_await agent.sandboxes().destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("pause and resume, again and again", "[agent]") {
@@ -143,7 +144,7 @@ static Task<> pause_fails(World& world) {
   const auto paused = co_await agent.sandboxes().pause(request.sandbox_id, "");
   CHECK(paused.status == SandboxState::paused);
   co_await agent.sandboxes().destroy(request.sandbox_id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a pause that fails leaves the sandbox running", "[agent]") {
@@ -163,12 +164,13 @@ static Task<> resume_fails(World& world) {
   INFO(failure);
   CHECK(!failure.empty());
   CHECK(state_of(agent, id) == SandboxState::paused);
+  co_await agent.host().slots.settle();
   CHECK(world.census() == std::set<std::string>{"claim " + id});
   CHECK(agent.host().slots.in_use() == 0);
   const auto running = co_await agent.sandboxes().resume(id, std::nullopt);
   CHECK(running.status == SandboxState::running);
   co_await agent.sandboxes().destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a resume that fails leaves the sandbox paused", "[agent]") {
@@ -189,6 +191,7 @@ static Task<> machine_ends(World& world) {
   co_await wait_for_state(agent, id, SandboxState::error);
   CHECK(SteadyClock::now() - start < 2s);
   while (world.census().size() > 1) co_await async::sleep(5ms);  // freed right after
+  co_await agent.host().slots.settle();
   CHECK(world.census() == std::set<std::string>{"claim " + id});
   const auto info = agent.sandboxes().get(id)->info();
   CHECK(info.reason.find("made to end") != std::string::npos);
@@ -196,7 +199,7 @@ static Task<> machine_ends(World& world) {
   const std::string failure = co_await failure_of(agent.sandboxes().resume(id, std::nullopt));
   CHECK(failure.find("can only be destroyed") != std::string::npos);
   co_await agent.sandboxes().destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("the end of a VMM is noticed; the disk stays until destroy", "[agent]") {
@@ -207,7 +210,7 @@ static Task<> destroy_fails(World& world) {
   FakeAgent agent(co_await asio::this_coro::executor, world);
   const auto request = create_request();
   co_await agent.sandboxes().create(request);
-  world.fail("destroy network");
+  world.fail("destroy disk");
   std::string failure;
   try {
     co_await agent.sandboxes().destroy(request.sandbox_id);
@@ -217,7 +220,7 @@ static Task<> destroy_fails(World& world) {
   CHECK(failure.find("made to fail") != std::string::npos);
   CHECK(state_of(agent, request.sandbox_id) == SandboxState::error);
   co_await agent.sandboxes().destroy(request.sandbox_id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a destroy that fails can be repeated", "[agent]") {
@@ -244,7 +247,7 @@ static Task<> commands_meet(World& world) {
   CHECK(world.reached("restore") == 1);
   CHECK(state_of(agent, id) == SandboxState::running);
   co_await sandboxes.destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("commands that meet are merged or wait for each other", "[agent]") {
@@ -275,7 +278,7 @@ static Task<> boots_take_turns(World& world) {
     co_await sandboxes.destroy(requests[i].sandbox_id);
   }
   CHECK(failures[2].find("destroyed meanwhile") != std::string::npos);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("cold boots take turns", "[agent]") {
@@ -302,7 +305,7 @@ static Task<> idle(World& world) {
   co_await async::with_timeout(agent::limits::kTtlRetryFirst + 2s, "pause", std::move(paused));
   CHECK(agent.sandboxes().get(id)->info().reason == "ttl_expired");
   co_await agent.sandboxes().destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   scope.cancel();
   co_await scope.join();
   co_await agent.end();

@@ -40,7 +40,7 @@ Task<> in_sandbox(World& world, std::uint16_t port, Body body) {
   Guest guest{service, request.sandbox_id, port};
   co_await body(guest);
   co_await service.client.destroy(guest.id);
-  check_empty(world, service.agent);
+  co_await check_empty(world, service.agent);
   co_await service.end();
 }
 

@@ -42,7 +42,7 @@ static Task<> adopt(World& world) {
     CHECK(running.status == SandboxState::running);
     CHECK(running.created_at_us == agent.journal().load().at(0).record->created_at_us);
     co_await agent.sandboxes().destroy(id);
-    check_empty(world, agent);
+    co_await check_empty(world, agent);
     co_await agent.end();
   }
 }
@@ -64,9 +64,10 @@ static Task<> ended_meanwhile(World& world) {
   CHECK(state_of(agent, request.sandbox_id) == SandboxState::error);
   CHECK(agent.sandboxes().get(request.sandbox_id)->info().reason.find("ended while the agent") !=
         std::string::npos);
+  co_await agent.host().slots.settle();
   CHECK(world.census() == std::set<std::string>{"claim " + request.sandbox_id});
   co_await agent.sandboxes().destroy(request.sandbox_id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a machine that ended while no agent looked is an error with its reason", "[agent]") {
@@ -130,7 +131,7 @@ static Task<> torn_journal(World& world) {
   CHECK(agent.sandboxes().get(id)->info().reason.find("sandbox.json") != std::string::npos);
   CHECK_FALSE(world.has("cgroup " + id));
   co_await agent.sandboxes().destroy(id);
-  check_empty(world, agent);
+  co_await check_empty(world, agent);
   co_await agent.end();
 }
 TEST_CASE("a damaged record is an error that can be destroyed", "[agent]") {
@@ -180,11 +181,12 @@ static Task<> interrupted_pause(World& world) {
     FakeAgent agent(executor, world);
     co_await agent.sandboxes().recover();
     CHECK(state_of(agent, id) == SandboxState::paused);
+    co_await agent.host().slots.settle();
     CHECK(world.census() == std::set<std::string>{"claim " + id});
     const auto resumed = co_await agent.sandboxes().resume(id, std::nullopt);
     CHECK(resumed.status == SandboxState::running);
     co_await agent.sandboxes().destroy(id);
-    check_empty(world, agent);
+    co_await check_empty(world, agent);
     co_await agent.end();
   }
 }

@@ -34,7 +34,8 @@ void in_world(const Body& body) {
   async::run_loop("test", [&] { return with_guest(world, body); });
 }
 
-void check_empty(World& world, FakeAgent& agent) {
+Task<> check_empty(World& world, FakeAgent& agent) {
+  co_await agent.host().slots.settle();
   CHECK(world.census() == std::set<std::string>{});
   CHECK(agent.host().slots.in_use() == 0);
   CHECK(agent.journal().load().empty());

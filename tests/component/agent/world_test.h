@@ -10,8 +10,8 @@ namespace wrenn::test {
 using Body = std::function<Task<>(World&)>;
 void in_world(const Body& body);
 
-// Nothing of any sandbox: no kernel object, no process, no file.
-void check_empty(World& world, FakeAgent& agent);
+// Nothing of any sandbox: no kernel object, no process, no file. Waits for what goes in the background.
+Task<> check_empty(World& world, FakeAgent& agent);
 // The message of the Error; empty when there is none.
 Task<std::string> failure_of(Task<api::agent::SandboxInfo> task);
 Task<> ignore(Task<api::agent::SandboxInfo> task, std::string& failure);
