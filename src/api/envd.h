@@ -269,7 +269,8 @@ struct InitRequest {
   // Where the guest sends its events: an IPv4 address of the host (one field, the two spellings of the field's users).
   std::optional<std::string> hyperloop_ip;
   std::optional<std::string> hyperloop_ip_e2b;
-  std::optional<json::Bytes> entropy;  // fresh random bytes of the host: clones of one snapshot must not share theirs
+  std::optional<std::string> machine_id;  // ours: 32 hex digits for /etc/machine-id, of the sandbox
+  std::optional<json::Bytes> entropy;     // fresh random bytes of the host: clones of one snapshot must not share theirs
   static constexpr auto kFields = json::fields(
       json::field("accessToken", &InitRequest::access_token), json::field("defaultUser", &InitRequest::default_user),
       json::field("defaultWorkdir", &InitRequest::default_workdir),
@@ -277,7 +278,7 @@ struct InitRequest {
       json::field("timestamp", &InitRequest::timestamp), json::field("sandboxId", &InitRequest::sandbox_id),
       json::field("templateId", &InitRequest::template_id), json::field("hostname", &InitRequest::hostname),
       json::field("hyperloopIp", &InitRequest::hyperloop_ip), json::field("hyperloopIP", &InitRequest::hyperloop_ip_e2b),
-      json::field("entropy", &InitRequest::entropy));
+      json::field("machineId", &InitRequest::machine_id), json::field("entropy", &InitRequest::entropy));
 };
 
 struct Metrics {

@@ -34,6 +34,8 @@ std::optional<UnixTime> check(const InitRequest& message) {
     throw_error(ErrorCode::invalid_argument,
                 "field hostname: letters, digits, '-' and '.', at most {}, ends in a letter or digit",
                 limits::kHostNameBytes);
+  if (message.machine_id && !is_machine_id(*message.machine_id))
+    throw_error(ErrorCode::invalid_argument, "field machineId: must be 32 lower-case hex digits");
   if (message.entropy && message.entropy->data.size() > limits::kEntropyBytes)
     throw_error(ErrorCode::invalid_argument, "field entropy: at most {} bytes", limits::kEntropyBytes);
   for (const auto& address : {message.hyperloop_ip, message.hyperloop_ip_e2b})
@@ -68,19 +70,32 @@ void attempt(std::string_view what, Step step) noexcept {
   }
 }
 
-// A step that fails is logged and the others are made: a guest with a wrong name is better than none.
-void change_machine(const InitRequest& message, std::optional<UnixTime> time) {
-  if (time) attempt("clock", [&] { adjust_clock(*time); });
+// The first things that everything else may depend on, of every message: a resumed machine has slept too. A
+// step that fails is logged and the others are made: a guest with a wrong name is better than none.
+void refresh_machine(const InitRequest& message, std::optional<UnixTime> time) {
   // Whatever the host sends makes clones differ; the token and `entropy` are also unknown to others.
   std::string seed = message.entropy ? message.entropy->data : std::string();
   seed +=
       message.access_token.value_or("") + message.sandbox_id.value_or("") + message.timestamp.value_or("");
   if (!seed.empty()) attempt("random", [&] { reseed_random(seed); });
+  if (time) attempt("clock", [&] { adjust_clock(*time); });
+}
+
+// Returns whether host keys are missing now that were there.
+bool change_identity(const InitRequest& message) {
+  bool missing = false;
+  if (message.machine_id) {
+    attempt("machine id", [&] {
+      // What this machine was before stands on its disk, also for an envd that was restarted.
+      if (set_machine_id("", *message.machine_id)) missing = remove_ssh_host_keys("");
+    });
+  }
   if (message.hostname) attempt("hostname", [&] { set_host_name(*message.hostname); });
   const std::string events = events_address(message);
   if (!events.empty()) attempt("events", [&] { set_events_address(events); });
   if (message.sandbox_id) attempt("marker", [&] { write_marker("SANDBOX_ID", *message.sandbox_id); });
   if (message.template_id) attempt("marker", [&] { write_marker("TEMPLATE_ID", *message.template_id); });
+  return missing;
 }
 
 http::Response accepted() {
@@ -113,11 +128,12 @@ Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
   const auto time = check(message);
   if (is_stale(message, time)) {
     log::info("init: not newer than the last one, so nothing changes", {{"timestamp", *message.timestamp}});
-    if (done_) done_();
+    hooks_.done();
     auto response = accepted();
     co_await reply.send(std::move(response));
     co_return;
   }
+  const bool same = message.sandbox_id && !sandbox_id_.empty() && *message.sandbox_id == sandbox_id_;
   remember(message, time);
 
   for (const auto& [name, value] : message.env_vars) defaults_.env[name] = value;
@@ -130,15 +146,32 @@ Task<> InitEndpoint::handle(http::Request& request, http::Reply& reply) {
   if (message.default_user && !message.default_user->empty()) defaults_.user = *message.default_user;
   if (message.default_workdir) defaults_.workdir = *message.default_workdir;
   if (message.access_token) token_.set(Secret(*message.access_token));
-  // Only now may others run: between the check of the token and its change nobody can slip in.
+  // All on this thread: a change of threads costs an emulated machine more than the few lines that are
+  // written. A clone is another machine than the one it was made from; a resumed one is not.
   if (in_guest_) {
-    auto work = [&message, time] { change_machine(message, time); };
-    co_await async::offload(threads_, std::move(work));
+    refresh_machine(message, time);
+    if (!same) {
+      hooks_.before_writes();
+      if (change_identity(message)) lost_keys_.notify_all();
+    }
   }
 
-  if (done_) done_();
+  hooks_.done();
   auto response = accepted();
   co_await reply.send(std::move(response));
+}
+
+Task<> InitEndpoint::replace_keys() {
+  for (;;) {
+    co_await lost_keys_.wait();
+    try {
+      auto make = [] { make_ssh_host_keys(); };
+      co_await async::offload(threads_, std::move(make));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::warn("this machine has no SSH host keys now: run ssh-keygen -A", {{"error", error.what()}});
+    }
+  }
 }
 
 }  // namespace wrenn::envd

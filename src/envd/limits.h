@@ -98,6 +98,7 @@ inline constexpr auto kCpuSampleFresh = 500ms;   // a younger sample is answered
 inline constexpr auto kCpuSampleOld = 30s;       // an older one says nothing about now
 inline constexpr auto kCpuSampleWait = 100ms;    // between two samples when there was no usable one
 inline constexpr auto kClockTolerance = 50ms;    // a smaller difference to the host's clock stays
+inline constexpr auto kHostKeysTime = 120s;      // ssh-keygen -A; an RSA key takes long under emulation
 inline constexpr auto kStopGrace = 2s;           // for running requests after SIGTERM
 // Kept from user processes: this share of the machine, but not more than so many bytes.
 inline constexpr std::uint64_t kAgentMemoryShare = 8;  // an eighth

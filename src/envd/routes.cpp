@@ -26,11 +26,13 @@ Routes::Routes(bool in_guest, async::Executor executor, async::ThreadPool& threa
     : cache_(in_guest ? files::PageCache::avoid : files::PageCache::use),
       threads_(threads),
       snapshots_(snapshots),
-      init_(in_guest, threads, token_, defaults_,
-            [&snapshots] {
-              snapshots.recover();
-              snapshots.thaw();
-            }),
+      init_(in_guest, executor, threads, token_, defaults_,
+            {.before_writes = [&snapshots] { snapshots.thaw_files(); },
+             .done =
+                 [&snapshots] {
+                   snapshots.recover();
+                   snapshots.thaw();
+                 }}),
       processes_(executor, processes, defaults_),
       filesystem_(threads, defaults_),
       watches_(executor, threads, defaults_) {

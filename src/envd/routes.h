@@ -19,6 +19,8 @@ class Routes {
   Routes(bool in_guest, async::Executor executor, async::ThreadPool& threads, process::Table& processes,
          SnapshotHooks& snapshots);
 
+  // What goes on in the background, until it is cancelled.
+  async::Task<> run() { return init_.replace_keys(); }
   // Ends what runs by itself, before the server stops.
   async::Task<> stop() { return watches_.stop(); }
 

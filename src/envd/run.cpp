@@ -124,6 +124,7 @@ Task<> serve(Options options) {
   scope.spawn(server.serve(listener));
   async::Scope background(executor, "envd background");
   background.spawn(snapshots.watch());
+  background.spawn(routes.run());
   if (forwarder) background.spawn(forwarder->run());
   log::info("envd is ready", {{"address", listener.address().text()}, {"version", api::envd::kVersion}});
   if (options.print_address) print_listening(listener.address());

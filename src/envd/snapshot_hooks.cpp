@@ -73,12 +73,16 @@ void SnapshotHooks::thaw() noexcept {
   } catch (const std::exception& error) {
     log::error("cannot let user processes go on", {{"error", error.what()}});
   }
+  thaw_files();
+  changed_.notify_all();
+}
+
+void SnapshotHooks::thaw_files() noexcept {
   try {
     if (std::exchange(fs_frozen_, false)) freeze_root(false);
   } catch (const std::exception& error) {
     log::error("the file system stays frozen", {{"error", error.what()}});
   }
-  changed_.notify_all();
 }
 
 Task<> SnapshotHooks::watch() {

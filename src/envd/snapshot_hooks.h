@@ -41,6 +41,8 @@ class SnapshotHooks {
   void recover() noexcept;
   // At /init: lets go on what is frozen. Never throws: what fails is logged.
   void thaw() noexcept;
+  // The file system only, before /init writes to it.
+  void thaw_files() noexcept;
   // Lets go on what the host has left frozen for too long. Until it is cancelled.
   async::Task<> watch();
 

@@ -227,12 +227,12 @@ def test_port_taken(envd):
 
 @pytest.fixture
 def guest():
-    """envd as in a guest, with host name, /run and /etc/hosts of its own; the clock is the machine's, so no timestamps."""
+    """envd as in a guest, with host name, /run and /etc of its own; the clock is the machine's, so no timestamps."""
     unshare = shutil.which("unshare")
     if os.geteuid() != 0 or not unshare:
         pytest.skip("namespaces need root and unshare")
-    setup = ("mount -t tmpfs tmpfs /run && cp /etc/hosts /run/hosts && printf '10.0.0.1 kept\\n' >>/run/hosts && "
-             "mount --bind /run/hosts /etc/hosts && exec \"$@\"")
+    setup = ("mount -t tmpfs tmpfs /run && cp -a /etc /run/etc && mount --bind /run/etc /etc && mkdir -p /etc/ssh && "
+             "printf '10.0.0.1 kept\\n' >>/etc/hosts && exec \"$@\"")
     try:
         one = Envd(["--in-guest", "--cgroup-root", "/nonexistent"], wrap=[unshare, "--mount", "--uts", "sh", "-c", setup, "sh"])
     except RuntimeError as error:
@@ -251,6 +251,37 @@ def test_identity_of_a_guest(guest):
                           "e2b/.E2B_SANDBOX_ID e2b/.E2B_TEMPLATE_ID; do cat $f; echo; done")[0]
     assert markers.split() == [b"true", b"cl-two", b"t9"] * 2
     assert guest.shell("echo $WRENN_SANDBOX $E2B_SANDBOX_ID")[0] == b"true cl-two\n"
+
+
+def test_another_machine_is_another(guest):
+    """The machine id follows the host's word; host keys go with the old one, and stay with the same."""
+    keys = "cd /etc/ssh; for f in ssh_host_rsa_key ssh_host_rsa_key.pub; do echo shared >$f; done; echo kept >sshd_config"
+    guest.shell(keys)
+    for name, machine in (("cl-one", "1" * 32), ("cl-two", "2" * 32)):
+        guest.shell("echo shared >/etc/ssh/ssh_host_rsa_key")
+        assert init(guest, {"sandboxId": name, "machineId": machine})[0] == 204
+        assert guest.shell("cat /etc/machine-id")[0].decode() == machine + "\n"
+        assert b"shared" not in guest.shell("cat /etc/ssh/ssh_host_* 2>/dev/null; true")[0]
+        assert guest.shell("cat /etc/ssh/sshd_config")[0] == b"kept\n"
+    guest.shell("echo mine >/etc/ssh/ssh_host_ed25519_key")
+    assert init(guest, {"sandboxId": "cl-two", "machineId": "2" * 32})[0] == 204  # resumed
+    assert guest.shell("cat /etc/ssh/ssh_host_ed25519_key")[0] == b"mine\n"
+    # What is no machine id changes nothing.
+    assert init(guest, {"sandboxId": "cl-three", "machineId": "../../x"})[0] == 400
+    assert guest.shell("cat /etc/machine-id")[0] == b"2" * 32 + b"\n"
+
+
+def test_new_host_keys_are_made(guest):
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is not installed (openssh-client)")
+    guest.shell("rm -f /etc/ssh/ssh_host_*; echo shared >/etc/ssh/ssh_host_ed25519_key")
+    begin = time.monotonic()
+    assert init(guest, {"sandboxId": "cl-one", "machineId": "1" * 32})[0] == 204
+    assert time.monotonic() - begin < 1, "the answer does not wait for new keys"
+    deadline = time.monotonic() + 60
+    while b"PRIVATE KEY" not in guest.shell("cat /etc/ssh/ssh_host_ed25519_key 2>/dev/null; true")[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def may_lower_oom_score():
