@@ -43,10 +43,46 @@ struct CreateCapsule {
   std::int32_t vcpus = 0;        // ≤ 0: the default
   std::int32_t memory_mb = 0;    // ≤ 0: the default
   std::int64_t timeout_sec = 0;  // 0: never
+  std::string boot;              // "" and "auto": the quickest way; "cold": a boot in any case
   static constexpr auto kFields = json::fields(json::field("template", &CreateCapsule::template_name),
                                                json::field("vcpus", &CreateCapsule::vcpus),
                                                json::field("memory_mb", &CreateCapsule::memory_mb),
-                                               json::field("timeout_sec", &CreateCapsule::timeout_sec));
+                                               json::field("timeout_sec", &CreateCapsule::timeout_sec),
+                                               json::field("boot", &CreateCapsule::boot));
+};
+
+struct ForkCapsule {
+  std::int64_t count = 1;
+  std::map<std::string, std::string> metadata;  // of the children
+  std::optional<std::int64_t> timeout_sec;      // absent: the parent's
+  static constexpr auto kFields =
+      json::fields(json::field("count", &ForkCapsule::count), json::field("metadata", &ForkCapsule::metadata),
+                   json::field("timeout_sec", &ForkCapsule::timeout_sec));
+};
+struct ForkedCapsules {
+  std::vector<Capsule> capsules;
+  static constexpr auto kFields = json::fields(json::field("capsules", &ForkedCapsules::capsules));
+};
+
+struct CreateCheckpoint {
+  std::string name;  // empty: none
+  static constexpr auto kFields = json::fields(json::field("name", &CreateCheckpoint::name));
+};
+struct Checkpoint {
+  std::string id, name;
+  std::string created_at;  // RFC 3339
+  std::int64_t size_bytes = 0;
+  static constexpr auto kFields =
+      json::fields(json::field("id", &Checkpoint::id), json::field("name", &Checkpoint::name, json::kOmitEmpty),
+                   json::field("created_at", &Checkpoint::created_at), json::field("size_bytes", &Checkpoint::size_bytes));
+};
+struct Checkpoints {
+  std::vector<Checkpoint> checkpoints;  // oldest first
+  static constexpr auto kFields = json::fields(json::field("checkpoints", &Checkpoints::checkpoints));
+};
+struct Rollback {
+  std::string checkpoint;  // id or name
+  static constexpr auto kFields = json::fields(json::field("checkpoint", &Rollback::checkpoint));
 };
 
 struct Exec {
@@ -170,6 +206,13 @@ struct Template {
       json::field("size_bytes", &Template::size_bytes), json::field("created_at", &Template::created_at),
       json::field("platform", &Template::platform),
       json::field("metadata", &Template::metadata, json::kOmitEmpty));
+};
+
+struct CreateSnapshot {
+  std::string sandbox_id;
+  std::string name;  // empty: one is made up
+  static constexpr auto kFields = json::fields(json::field("sandbox_id", &CreateSnapshot::sandbox_id),
+                                               json::field("name", &CreateSnapshot::name));
 };
 
 // What clients send on the WebSockets exec/stream and pty; `type` says which of the members count:

@@ -1,5 +1,7 @@
 #include "cp/host_agents.h"
 
+#include <algorithm>
+
 #include "api/errors.h"
 
 namespace wrenn::cp {
@@ -24,8 +26,11 @@ HostAgent& HostAgents::at(const model::HostId& id) {
   return *local_;
 }
 
-HostAgent& HostAgents::pick(std::int64_t vcpus, std::int64_t memory_mb) {
+HostAgent& HostAgents::pick(std::int64_t vcpus, std::int64_t memory_mb, const store::Template& from) {
   const auto& host = local_->host;
+  if (std::find(from.hosts.begin(), from.hosts.end(), host.id) == from.hosts.end())
+    throw api::PublicError(ErrorCode::unavailable, 503, "no_hosts_available",
+                           fmt::format("no server that has the template {} is known any more", from.name));
   // vCPUs are shared in time, memory is not.
   if (host.memory_mb > 0 && memory_mb > host.memory_mb)
     throw api::PublicError(ErrorCode::unavailable, 503, "no_hosts_available",

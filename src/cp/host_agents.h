@@ -7,6 +7,7 @@
 #include "core/db/database.h"
 #include "core/http/client.h"
 #include "cp/store/hosts.h"
+#include "cp/store/templates.h"
 
 namespace wrenn::cp {
 
@@ -28,8 +29,9 @@ class HostAgents {
 
   // Of a capsule's host. Throws PublicError host_unavailable if there is no such host (any more).
   HostAgent& at(const model::HostId& id);
-  // Where a new capsule goes. Throws PublicError no_hosts_available when none is large enough.
-  HostAgent& pick(std::int64_t vcpus, std::int64_t memory_mb);
+  // Where a new capsule goes. Throws PublicError no_hosts_available when no host that has the files of `from`
+  // is large enough.
+  HostAgent& pick(std::int64_t vcpus, std::int64_t memory_mb, const store::Template& from);
   HostAgent& local() noexcept { return *local_; }
 
  private:

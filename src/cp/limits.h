@@ -25,6 +25,12 @@ inline constexpr std::int64_t kIdleTimeoutSecMax = 365 * 86'400;  // timeout_sec
 inline constexpr std::chrono::milliseconds kAnswerWithin = 4500ms;
 inline constexpr std::chrono::seconds kPreferWaitMax = 300s;
 
+inline constexpr std::int64_t kForkChildren = 100;  // of one call (E2B's bound, spec/e2b/control-api.md §5.7)
+// Metadata that users give their capsules; it stands in every answer and list.
+inline constexpr std::size_t kMetadataEntries = 32;
+inline constexpr std::size_t kMetadataNameBytes = 64;
+inline constexpr std::size_t kMetadataValueBytes = 512;
+
 // Requests.
 inline constexpr std::uint64_t kUploadBytes = 100 * 1024 * 1024;     // files/write: the whole body
 inline constexpr std::uint64_t kUploadSlackBytes = 64 * 1024;        // multipart heads around the file
@@ -66,6 +72,8 @@ inline constexpr std::chrono::seconds kApiKeyUsedPeriod = 60s;  // last_used is 
 // Deadlines of transient states: the agent call's own time and a margin. Past them the reconciler decides.
 inline constexpr std::chrono::seconds kAgentMargin = 30s;
 inline constexpr std::chrono::seconds kStartingDeadline = api::limits::kAgentCreate + kAgentMargin;
+inline constexpr std::chrono::seconds kForkingDeadline = api::limits::kAgentFork + kAgentMargin;
+inline constexpr std::chrono::seconds kSnapshotDeadline = api::limits::kAgentPause + kAgentMargin;
 inline constexpr std::chrono::seconds kPausingDeadline = api::limits::kAgentPause + kAgentMargin;
 inline constexpr std::chrono::seconds kResumingDeadline = api::limits::kAgentResume + kAgentMargin;
 inline constexpr std::chrono::seconds kStoppingDeadline = api::limits::kAgentDestroy + kAgentMargin;

@@ -1,6 +1,7 @@
 #include "cp/request.h"
 
 #include "core/base/check.h"
+#include "cp/service/admission.h"
 
 namespace wrenn::cp {
 
@@ -15,6 +16,14 @@ model::SandboxId sandbox_id_of(const Request& request) {
   const auto id = found == request.params.end() ? std::nullopt : model::SandboxId::parse(found->second);
   if (!id) throw_error(ErrorCode::invalid_argument, "invalid sandbox ID");
   return *id;
+}
+
+std::chrono::milliseconds patience(const Config& config, const Request& request, Reply& reply) {
+  const auto prefer = request.headers.get("Prefer");
+  const auto asked = prefer ? service::parse_prefer_wait(*prefer) : std::nullopt;
+  if (!asked) return config.answer_within;
+  reply.headers.set("Preference-Applied", fmt::format("wait={}", asked->count()));
+  return *asked;
 }
 
 Task<> send_no_content(Reply& reply) {

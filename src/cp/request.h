@@ -6,6 +6,7 @@
 #include "core/base/limits.h"
 #include "core/http/reply.h"
 #include "core/json/fields.h"
+#include "cp/config.h"
 #include "cp/service/api_keys.h"
 
 namespace wrenn::cp {
@@ -19,6 +20,10 @@ const service::Caller& caller_of(const Request& request);
 
 // The {id} of the path. Throws Error(invalid_argument) "invalid sandbox ID".
 model::SandboxId sandbox_id_of(const Request& request);
+
+// How long a request waits for capsules to run; the answer tells so when the request asked for a time of its
+// own.
+std::chrono::milliseconds patience(const Config& config, const Request& request, Reply& reply);
 
 // The body as a described struct; an empty body counts as {}. Throws Error(invalid_argument) that names the
 // field, Error(too_large).

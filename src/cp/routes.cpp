@@ -1,6 +1,7 @@
 #include "cp/routes.h"
 
 #include "cp/handlers/capsules.h"
+#include "cp/handlers/checkpoints.h"
 #include "cp/handlers/exec.h"
 #include "cp/handlers/exec_stream.h"
 #include "cp/handlers/files.h"
@@ -14,6 +15,7 @@ namespace wrenn::cp {
 
 using handlers::CapsuleMetrics;
 using handlers::Capsules;
+using handlers::Checkpoints;
 using handlers::Exec;
 using handlers::ExecStream;
 using handlers::Files;
@@ -27,6 +29,7 @@ struct Routes::Handlers {
       : services(s),
         server(s),
         capsules(s),
+        checkpoints(s),
         exec(s),
         exec_stream(s),
         pty(s),
@@ -37,6 +40,7 @@ struct Routes::Handlers {
   Services& services;
   System server;
   Capsules capsules;
+  Checkpoints checkpoints;
   Exec exec;
   ExecStream exec_stream;
   Pty pty;
@@ -85,6 +89,12 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("DELETE", "/v1/capsules/{id}", keyed(s, h.capsules, &Capsules::destroy));
   router_.add("POST", "/v1/capsules/{id}/pause", keyed(s, h.capsules, &Capsules::pause));
   router_.add("POST", "/v1/capsules/{id}/resume", keyed(s, h.capsules, &Capsules::resume));
+  router_.add("POST", "/v1/capsules/{id}/fork", keyed(s, h.capsules, &Capsules::fork));
+  router_.add("POST", "/v1/capsules/{id}/checkpoints", keyed(s, h.checkpoints, &Checkpoints::create));
+  router_.add("GET", "/v1/capsules/{id}/checkpoints", keyed(s, h.checkpoints, &Checkpoints::list));
+  router_.add("DELETE", "/v1/capsules/{id}/checkpoints/{checkpoint}",
+              keyed(s, h.checkpoints, &Checkpoints::remove));
+  router_.add("POST", "/v1/capsules/{id}/rollback", keyed(s, h.checkpoints, &Checkpoints::rollback));
   router_.add("POST", "/v1/capsules/{id}/ping", keyed(s, h.capsules, &Capsules::ping));
   router_.add("GET", "/v1/capsules/{id}/metrics", keyed(s, h.metrics, &CapsuleMetrics::get));
 
@@ -105,6 +115,8 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("POST", "/v1/capsules/{id}/files/remove", keyed(s, h.files, &Files::remove));
 
   router_.add("GET", "/v1/snapshots", keyed(s, h.templates, &Templates::list));
+  router_.add("POST", "/v1/snapshots", keyed(s, h.templates, &Templates::create));
+  router_.add("DELETE", "/v1/snapshots/{name}", keyed(s, h.templates, &Templates::remove));
 }
 
 Routes::~Routes() = default;

@@ -45,10 +45,13 @@ class Core {
         authenticator_(keys_),
         hosts_(executor, database, config.effective_agent_address(), agent_headers(config)),
         templates_(database, hosts_),
-        capsules_(operations_, database, hosts_, templates_),
+        under_way_(operations_),
+        capsules_(under_way_, database, hosts_, templates_),
+        snapshots_(under_way_, database, hosts_, capsules_, templates_),
         reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config),
-        services_{config,     database,  metrics_,  authenticator_,
-                  templates_, capsules_, shutdown_, gateway::public_domain(config.gateway_domains, port)},
+        services_{config,         database,   metrics_,
+                  authenticator_, templates_, capsules_,
+                  snapshots_,     shutdown_,  gateway::public_domain(config.gateway_domains, port)},
         routes_(services_),
         middleware_(routes_.router(), metrics_),
         gateway_(config.gateway_domains, database, hosts_, shutdown_, metrics_),
@@ -128,7 +131,9 @@ class Core {
   Authenticator authenticator_;
   HostAgents hosts_;
   service::Templates templates_;
+  service::Operations under_way_;
   service::CapsuleService capsules_;
+  service::Snapshots snapshots_;
   worker::Reconciler reconciler_;
   Services services_;
   Routes routes_;

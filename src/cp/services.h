@@ -6,6 +6,7 @@
 #include "cp/authenticator.h"
 #include "cp/config.h"
 #include "cp/service/capsule_service.h"
+#include "cp/service/snapshots.h"
 #include "cp/service/templates.h"
 #include "cp/shutdown.h"
 
@@ -18,6 +19,7 @@ struct Services {
   Authenticator& authenticator;
   service::Templates& templates;
   service::CapsuleService& capsules;
+  service::Snapshots& snapshots;
   Shutdown& shutdown;
   std::string domain;  // gateway::public_domain()
 };

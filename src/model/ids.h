@@ -6,12 +6,14 @@
 namespace wrenn::model {
 
 struct ApiKeyKind { static constexpr std::string_view kPrefix = "key-", kName = "API key"; };
+struct CheckpointKind { static constexpr std::string_view kPrefix = "cp-", kName = "checkpoint"; };
 struct HostKind { static constexpr std::string_view kPrefix = "host-", kName = "host"; };
 struct SandboxKind { static constexpr std::string_view kPrefix = "cl-", kName = "sandbox"; };
 struct TeamKind { static constexpr std::string_view kPrefix = "team-", kName = "team"; };
 struct TemplateKind { static constexpr std::string_view kPrefix = "", kName = "template"; };
 
 using ApiKeyId = Id<ApiKeyKind>;
+using CheckpointId = Id<CheckpointKind>;
 using HostId = Id<HostKind>;
 using SandboxId = Id<SandboxKind>;
 using TeamId = Id<TeamKind>;

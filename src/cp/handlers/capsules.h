@@ -1,4 +1,4 @@
-// /v1/capsules: create, list, get, destroy, pause, resume, ping (spec/rest-api.md §5).
+// /v1/capsules: create, list, get, destroy, pause, resume, fork, ping (spec/rest-api.md §5).
 #pragma once
 
 #include "api/public.h"
@@ -18,15 +18,10 @@ class Capsules {
   Task<> destroy(Request& request, Reply& reply);
   Task<> pause(Request& request, Reply& reply);
   Task<> resume(Request& request, Reply& reply);
+  Task<> fork(Request& request, Reply& reply);
   Task<> ping(Request& request, Reply& reply);
 
  private:
-  // How long this request waits for a capsule to run; tells the client when it asked for a time of its own.
-  std::chrono::milliseconds patience(const Request& request, Reply& reply) const;
-
-  // With what its owner needs to reach it.
-  api::Capsule detailed_view(const store::Sandbox& row) const;
-
   Services& services_;
   CapsuleTexts texts_;
 };

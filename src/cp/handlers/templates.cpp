@@ -1,6 +1,7 @@
 #include "cp/handlers/templates.h"
 
 #include "cp/handlers/views.h"
+#include "cp/service/admission.h"
 
 namespace wrenn::cp::handlers {
 
@@ -13,6 +14,21 @@ Task<> Templates::list(Request& request, Reply& reply) {
   for (const auto& row : rows)
     if (type.empty() || row.type == type) views.push_back(template_view(row));
   co_await send_json(reply, 200, views);
+}
+
+Task<> Templates::create(Request& request, Reply& reply) {
+  const auto body = co_await read_json<api::CreateSnapshot>(request);
+  const auto overwrite = request.query_value("overwrite").value_or("");
+  auto input = service::admit_snapshot(body, overwrite);
+  const auto row = co_await services_.snapshots.create(caller_of(request).team, std::move(input));
+  co_await send_json(reply, 201, template_view(row));
+}
+
+Task<> Templates::remove(Request& request, Reply& reply) {
+  auto name = request.params.find("name")->second;
+  service::admit_template_name(name);
+  co_await services_.snapshots.remove(caller_of(request).team, std::move(name));
+  co_await send_no_content(reply);
 }
 
 }  // namespace wrenn::cp::handlers

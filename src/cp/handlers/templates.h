@@ -1,4 +1,4 @@
-// GET /v1/snapshots: the templates that a team can use.
+// /v1/snapshots: the templates that a team can use, and those it makes of its capsules (spec/rest-api.md §8).
 #pragma once
 
 #include "cp/request.h"
@@ -10,6 +10,8 @@ class Templates {
  public:
   explicit Templates(Services& services) : services_(services) {}
   Task<> list(Request& request, Reply& reply);
+  Task<> create(Request& request, Reply& reply);
+  Task<> remove(Request& request, Reply& reply);
 
  private:
   Services& services_;

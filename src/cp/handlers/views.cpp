@@ -48,6 +48,22 @@ api::Capsule capsule_view(const store::Sandbox& row) {
   return view;
 }
 
+api::Capsule detailed_view(const store::Sandbox& row, const std::string& domain) {
+  auto view = capsule_view(row);
+  view.domain = domain;
+  if (row.status != model::SandboxState::stopped) view.envd_access_token = row.access_token;
+  return view;
+}
+
+api::Checkpoint checkpoint_view(const api::agent::CheckpointInfo& told) {
+  api::Checkpoint view;
+  view.id = told.checkpoint_id;
+  view.name = told.name;
+  view.created_at = to_rfc3339(UnixTime{told.created_at_us});
+  view.size_bytes = told.size_bytes;
+  return view;
+}
+
 api::Template template_view(const store::Template& row) {
   api::Template view;
   view.name = row.name;

@@ -4,14 +4,17 @@
 #include "api/agent.h"
 #include "api/envd.h"
 #include "api/public.h"
-#include "cp/store/hosts.h"
 #include "cp/store/sandboxes.h"
+#include "cp/store/templates.h"
 
 namespace wrenn::cp::handlers {
 
 // Into an existing view: a list of a hundred reuses the memory of its strings.
 void fill(api::Capsule& view, const store::Sandbox& row);
 api::Capsule capsule_view(const store::Sandbox& row);
+// With what its owner needs to reach it; `domain` is gateway::public_domain().
+api::Capsule detailed_view(const store::Sandbox& row, const std::string& domain);
+api::Checkpoint checkpoint_view(const api::agent::CheckpointInfo& told);
 api::Template template_view(const store::Template& row);
 api::FileEntry file_view(const api::envd::EntryInfo& entry);
 api::Process process_view(const api::envd::ProcessInfo& process);

@@ -4,19 +4,30 @@
 #include <array>
 #include <csignal>
 
+#include "core/base/codec.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "cp/limits.h"
 
 namespace wrenn::cp::service {
 
+static constexpr std::string_view kNameRule =
+    "a name is 1 to 64 letters, digits, dots, underscores and hyphens, and begins with a letter or digit";
+
+static bool has_nul(std::string_view text) noexcept {
+  return text.find('\0') != std::string_view::npos;
+}
+
+static void admit_timeout(std::int64_t timeout_sec) {
+  if (timeout_sec < 0 || timeout_sec > limits::kIdleTimeoutSecMax)
+    throw_error(ErrorCode::invalid_argument, "timeout_sec: from 0 (never) to {}, not {}",
+                limits::kIdleTimeoutSecMax, timeout_sec);
+}
+
 CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds) {
   CreateInput input;
   if (!request.template_name.empty() && !is_safe_name(request.template_name))
-    throw_error(ErrorCode::invalid_argument,
-                "template: a name is 1 to 64 letters, digits, dots, underscores and hyphens, and begins with "
-                "a letter "
-                "or digit");
+    throw_error(ErrorCode::invalid_argument, "template: {}", kNameRule);
   input.template_name = request.template_name;
   input.vcpus = request.vcpus <= 0 ? limits::kDefaultVcpus : request.vcpus;
   if (input.vcpus > bounds.vcpus_max)
@@ -25,15 +36,76 @@ CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds
   if (input.memory_mb < limits::kMemoryMbMin || input.memory_mb > bounds.memory_mb_max)
     throw_error(ErrorCode::invalid_argument, "memory_mb: from {} to {}, not {}", limits::kMemoryMbMin,
                 bounds.memory_mb_max, input.memory_mb);
-  if (request.timeout_sec < 0 || request.timeout_sec > limits::kIdleTimeoutSecMax)
-    throw_error(ErrorCode::invalid_argument, "timeout_sec: from 0 (never) to {}, not {}",
-                limits::kIdleTimeoutSecMax, request.timeout_sec);
+  admit_timeout(request.timeout_sec);
   input.timeout_sec = request.timeout_sec;
+  if (!request.boot.empty() && request.boot != "auto" && request.boot != "cold")
+    throw_error(ErrorCode::invalid_argument, "boot: must be auto or cold");
+  if (request.boot == "cold") input.boot = request.boot;
   return input;
 }
 
-static bool has_nul(std::string_view text) noexcept {
-  return text.find('\0') != std::string_view::npos;
+// The program's own entries stand beside the user's: versions, and why a capsule does not run.
+static bool is_reserved_metadata(std::string_view name) noexcept {
+  return name == "reason" || name.ends_with("_version");
+}
+
+static void admit_metadata(const std::map<std::string, std::string>& metadata) {
+  if (metadata.size() > limits::kMetadataEntries)
+    throw_error(ErrorCode::invalid_argument, "metadata: at most {} entries, not {}", limits::kMetadataEntries,
+                metadata.size());
+  for (const auto& [name, value] : metadata) {
+    if (name.empty() || name.size() > limits::kMetadataNameBytes)
+      throw_error(ErrorCode::invalid_argument, "metadata: a name has 1 to {} bytes",
+                  limits::kMetadataNameBytes);
+    if (is_reserved_metadata(name))
+      throw_error(ErrorCode::invalid_argument, "metadata: {} is told by the system", name);
+    if (value.size() > limits::kMetadataValueBytes)
+      throw_error(ErrorCode::invalid_argument, "metadata.{}: at most {} bytes", name,
+                  limits::kMetadataValueBytes);
+    if (has_nul(name) || has_nul(value))
+      throw_error(ErrorCode::invalid_argument, "metadata must not contain a NUL character");
+  }
+}
+
+ForkInput admit_fork(api::ForkCapsule request) {
+  if (request.count < 1 || request.count > limits::kForkChildren)
+    throw_error(ErrorCode::invalid_argument, "count: from 1 to {}, not {}", limits::kForkChildren,
+                request.count);
+  if (request.timeout_sec) admit_timeout(*request.timeout_sec);
+  admit_metadata(request.metadata);
+  return {request.count, std::move(request.metadata), request.timeout_sec};
+}
+
+std::string admit_checkpoint_name(std::string name) {
+  if (name.empty()) return name;
+  if (!is_safe_name(name)) throw_error(ErrorCode::invalid_argument, "name: {}", kNameRule);
+  if (model::CheckpointId::parse(name))
+    throw_error(ErrorCode::invalid_argument, "name: {} looks like the id of a checkpoint", name);
+  return name;
+}
+
+void admit_template_name(std::string_view name) {
+  if (!is_safe_name(name)) throw_error(ErrorCode::invalid_argument, "name: {}", kNameRule);
+}
+
+static std::string made_up_template_name() {
+  const auto bytes = random_id_bytes();
+  const std::string_view view(reinterpret_cast<const char*>(bytes.data()), 4);
+  return "template-" + hex_encode(view);
+}
+
+SnapshotInput admit_snapshot(const api::CreateSnapshot& request, std::string_view overwrite) {
+  SnapshotInput input;
+  if (request.sandbox_id.empty()) throw_error(ErrorCode::invalid_argument, "sandbox_id is required");
+  const auto sandbox = model::SandboxId::parse(request.sandbox_id);
+  if (!sandbox) throw_error(ErrorCode::invalid_argument, "sandbox_id: invalid sandbox ID");
+  input.sandbox = *sandbox;
+  if (!request.name.empty()) admit_template_name(request.name);
+  input.name = request.name.empty() ? made_up_template_name() : request.name;
+  if (!overwrite.empty() && overwrite != "true" && overwrite != "false")
+    throw_error(ErrorCode::invalid_argument, "overwrite: must be true or false");
+  input.overwrite = overwrite == "true";
+  return input;
 }
 
 void admit_guest_path(std::string_view path) {

@@ -4,12 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "api/envd.h"
 #include "api/public.h"
+#include "model/ids.h"
 
 namespace wrenn::cp::service {
 
@@ -21,8 +23,29 @@ struct Bounds {
 struct CreateInput {
   std::string template_name;  // empty: the default
   std::int64_t vcpus = 0, memory_mb = 0, timeout_sec = 0;
+  std::string boot;  // as the agent takes it: empty or "cold"
 };
 CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds);
+
+struct ForkInput {
+  std::int64_t count = 1;
+  std::map<std::string, std::string> metadata;
+  std::optional<std::int64_t> timeout_sec;  // absent: the parent's
+};
+ForkInput admit_fork(api::ForkCapsule request);
+
+// A safe name that cannot be mistaken for a checkpoint's id. Empty is allowed.
+std::string admit_checkpoint_name(std::string name);
+
+struct SnapshotInput {
+  model::SandboxId sandbox;
+  std::string name;  // made up if the request has none
+  bool overwrite = false;
+};
+// `overwrite` is the query's "true" or "false"; absent and "" count as false.
+SnapshotInput admit_snapshot(const api::CreateSnapshot& request, std::string_view overwrite);
+// Of a template.
+void admit_template_name(std::string_view name);
 
 // A path in the guest: not empty, no NUL, at most limits::kGuestPathBytes.
 void admit_guest_path(std::string_view path);

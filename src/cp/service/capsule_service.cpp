@@ -4,6 +4,7 @@
 #include "core/json/fields.h"
 #include "core/log/log.h"
 #include "cp/limits.h"
+#include "cp/service/changes.h"
 #include "cp/service/failures.h"
 #include "cp/service/settle.h"
 
@@ -13,69 +14,14 @@ using store::Change;
 using store::Sandbox;
 using enum SandboxState;
 
-// No operation lasts longer than its agent call (api/limits.h), so this is "until it ends".
-static constexpr auto kUntilItEnds = std::chrono::minutes(15);
-
-static UnixTime after(UnixTime at, std::chrono::microseconds duration) {
-  return {at.us + duration.count()};
-}
-
-static Change change_to(SandboxState to, std::string reason = {}) {
-  Change change;
-  change.to = to;
-  change.reason = std::move(reason);
-  return change;
-}
-
-static Change begin_to(SandboxState to, std::chrono::microseconds deadline) {
-  auto change = change_to(to);
-  change.deadline = after(now(), deadline);
-  return change;
-}
-
-// Running, as the agent told.
-static Change running_from(const api::agent::SandboxInfo& info, UnixTime at) {
-  auto change = change_to(running);
-  change.host_ip = info.host_ip;
-  change.metadata = metadata_json(info.metadata);
-  if (!info.access_token.empty()) change.access_token = info.access_token;
-  change.started_at = at;
-  change.last_active_at = at;
-  return change;
-}
-
 static std::string text_of(std::exception_ptr error) {
   return describe(error);
 }
 
-// --- running operations
-// ---------------------------------------------------------------------------------------------
-
-CapsuleService::Ended CapsuleService::begin(model::SandboxId id, std::string_view name, Task<Sandbox> work) {
-  auto operation = std::make_shared<Operation>(scope_.executor());
-  ++busy_[id];
-  scope_.spawn(drive(operation, id, std::string(name), std::move(work)));
-  return operation;
-}
-
-Task<> CapsuleService::drive(Ended operation, model::SandboxId id, std::string name, Task<Sandbox> work) {
-  std::exception_ptr failure;
-  try {
-    auto row = co_await std::move(work);
-    operation->succeed(std::move(row));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (--busy_[id] == 0) busy_.erase(id);
-  if (const auto found = destroying_.find(id); found != destroying_.end() && found->second == operation)
-    destroying_.erase(found);
-  if (!failure) co_return;
-  if (!async::is_cancellation(failure))
-    log::warn("capsule operation failed", {{"operation", name},
-                                           {"sandbox", id.text()},
-                                           {"awaited", operation->awaited()},
-                                           {"error", text_of(failure)}});
-  operation->fail(failure);
+// An operation has ended, but its row has gone on without it.
+[[noreturn]] static void throw_destroyed_while(std::string_view doing) {
+  throw api::PublicError(ErrorCode::aborted, 409, "conflict",
+                         fmt::format("the capsule was destroyed while it was being {}", doing));
 }
 
 // --- create
@@ -87,7 +33,7 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
   // A snapshot holds memory: its size is not the request's to choose.
   if (chosen.vcpus > 0) input.vcpus = chosen.vcpus;
   if (chosen.memory_mb > 0) input.memory_mb = chosen.memory_mb;
-  const auto& host = hosts_.pick(input.vcpus, input.memory_mb).host;
+  const auto& host = hosts_.pick(input.vcpus, input.memory_mb, chosen).host;
 
   Sandbox row;
   row.id = model::SandboxId::random();
@@ -115,12 +61,14 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
   request.disk_size_mb = static_cast<std::int32_t>(row.disk_size_mb);
   request.timeout_sec = row.timeout_sec;
   request.default_user = chosen.default_user;
+  request.boot = input.boot;
   request.default_env = json::from_json<std::map<std::string, std::string>>(chosen.default_env);
 
   // The row comes first: what the agent has and no row knows is an orphan.
   auto insert = [&row](db::Connection& connection) { store::insert_sandbox(connection, row); };
   co_await database_.write(insert);
-  const auto operation = begin(row.id, "create", do_create(row, std::move(request)));
+  const auto operation =
+      operations_.begin("create", row.id.text(), {row.id}, do_create(row, std::move(request)));
   auto ended = co_await operation->wait(patience);
   co_return ended ? std::move(*ended) : std::move(row);
 }
@@ -144,7 +92,7 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
     // lost on its way back. If that fails too, the reconciler finds the orphan.
     auto failed = change_to(error, text_of(failure));
     co_await finish(row, std::move(failed));
-    scope_.spawn(destroy_on_agent(row));
+    operations_.scope().spawn(destroy_on_agent(row));
     throw_create_failure(failure);
   }
   auto started = running_from(info, now());
@@ -152,8 +100,7 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
   if (after_start) co_return std::move(*after_start);
   // Somebody destroyed it meanwhile, and his destroy may have reached the agent before our create.
   co_await destroy_on_agent(row);
-  throw api::PublicError(ErrorCode::aborted, 409, "conflict",
-                         "the capsule was destroyed while it was being created");
+  throw_destroyed_while("created");
 }
 
 // --- pause and resume
@@ -163,10 +110,8 @@ Task<Sandbox> CapsuleService::pause(model::TeamId team, model::SandboxId id) {
   std::vector<SandboxState> expected{running};
   auto change = begin_to(pausing, limits::kPausingDeadline);
   auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "running");
-  const auto operation = begin(id, "pause", do_pause(std::move(row)));
-  auto ended = co_await operation->wait(kUntilItEnds);
-  if (!ended) throw_error(ErrorCode::deadline_exceeded, "pause: no end in sight");
-  co_return std::move(*ended);
+  const auto operation = operations_.begin("pause", id.text(), {id}, do_pause(std::move(row)));
+  co_return co_await end_of(operation);
 }
 
 Task<Sandbox> CapsuleService::do_pause(Sandbox row) {
@@ -183,9 +128,7 @@ Task<Sandbox> CapsuleService::do_pause(Sandbox row) {
   auto change = change_to(paused);
   change.host_ip = "";
   auto after_pause = co_await finish(row, std::move(change));
-  if (!after_pause)
-    throw api::PublicError(ErrorCode::aborted, 409, "conflict",
-                           "the capsule was destroyed while it was being paused");
+  if (!after_pause) throw_destroyed_while("paused");
   co_return std::move(*after_pause);
 }
 
@@ -194,19 +137,29 @@ Task<Sandbox> CapsuleService::resume(model::TeamId team, model::SandboxId id,
   std::vector<SandboxState> expected{paused};
   auto change = begin_to(resuming, limits::kResumingDeadline);
   auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "paused");
-  const auto operation = begin(id, "resume", do_resume(row));
+  const auto operation = operations_.begin("resume", id.text(), {id}, do_resume(row));
   auto ended = co_await operation->wait(patience);
   co_return ended ? std::move(*ended) : std::move(row);
 }
 
+Task<api::agent::SandboxInfo> CapsuleService::resume_on_agent(const Sandbox& row) {
+  api::agent::ResumeSandboxRequest request;
+  request.sandbox_id = row.id.text();
+  request.timeout_sec = row.timeout_sec;
+  co_return co_await hosts_.at(row.host).agent.resume(std::move(request));
+}
+
 Task<Sandbox> CapsuleService::do_resume(Sandbox row) {
+  auto call = resume_on_agent(row);
+  co_return co_await come_back(row, std::move(call), "resumed");
+}
+
+Task<Sandbox> CapsuleService::come_back(Sandbox row, Task<api::agent::SandboxInfo> call,
+                                        std::string_view doing) {
   std::exception_ptr failure;
   api::agent::SandboxInfo info;
   try {
-    api::agent::ResumeSandboxRequest request;
-    request.sandbox_id = row.id.text();
-    request.timeout_sec = row.timeout_sec;
-    info = co_await hosts_.at(row.host).agent.resume(std::move(request));
+    info = co_await std::move(call);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -215,11 +168,9 @@ Task<Sandbox> CapsuleService::do_resume(Sandbox row) {
     throw_agent_failure(failure);
   }
   auto change = running_from(info, now());
-  auto after_resume = co_await finish(row, std::move(change));
-  if (!after_resume)
-    throw api::PublicError(ErrorCode::aborted, 409, "conflict",
-                           "the capsule was destroyed while it was being resumed");
-  co_return std::move(*after_resume);
+  auto back = co_await finish(row, std::move(change));
+  if (!back) throw_destroyed_while(doing);
+  co_return std::move(*back);
 }
 
 // --- destroy
@@ -228,7 +179,7 @@ Task<Sandbox> CapsuleService::do_resume(Sandbox row) {
 Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
   const auto current = co_await get(team, id);
   if (current.status == stopped) co_return;
-  Ended operation;
+  Began<Sandbox> operation;
   if (const auto found = destroying_.find(id); found != destroying_.end()) {
     operation = found->second;
   } else {
@@ -242,13 +193,14 @@ Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
     if (!row) co_return;  // stopped meanwhile
     // Another destroy may have begun while the database was writing.
     auto& slot = destroying_[id];
-    if (!slot) slot = begin(id, "destroy", do_destroy(*row));
+    if (!slot) slot = operations_.begin("destroy", id.text(), {id}, do_destroy(*row));
     operation = slot;
   }
   co_await operation->wait(kUntilItEnds);
 }
 
 Task<Sandbox> CapsuleService::do_destroy(Sandbox row) {
+  const ScopeGuard ended([this, id = row.id] { destroying_.erase(id); });
   std::exception_ptr failure;
   try {
     co_await hosts_.at(row.host).agent.destroy(row.id.text());
@@ -329,7 +281,7 @@ Task<api::agent::MetricsResponse> CapsuleService::metrics(model::TeamId team, mo
 }
 
 void CapsuleService::note_activity(const model::SandboxId& id) {
-  scope_.spawn(write_activity(id));
+  operations_.scope().spawn(write_activity(id));
 }
 
 Task<> CapsuleService::write_activity(model::SandboxId id) {

@@ -10,8 +10,11 @@ namespace wrenn::cp::service {
 
 const store::Template* choose_template(const std::vector<store::Template>& usable,
                                        std::string_view name) noexcept {
+  const store::Template* named = nullptr;
   for (const auto& one : usable)
-    if (!name.empty() && one.name == name) return &one;
+    if (!name.empty() && one.name == name && (named == nullptr || named->team == model::kPlatformTeam))
+      named = &one;
+  if (named != nullptr) return named;
   if (!name.empty() && name != kDefaultAlias) return nullptr;
   const store::Template* lowest = nullptr;
   for (const auto& one : usable) {
@@ -65,34 +68,42 @@ Task<std::exception_ptr> Templates::try_sync() {
   co_return failure;
 }
 
+// Absent, with a word in the log, for what cannot be a template.
+static std::optional<store::HostedTemplate> hosted(const api::agent::TemplateInfo& told, UnixTime at) {
+  const auto id = model::TemplateId::parse(told.template_id);
+  const auto digits = parse_base36(told.team_id);
+  const auto team = digits ? model::TeamId(*digits) : model::TeamId::parse(told.team_id);
+  if (!id || !team || !is_safe_name(told.name)) {
+    log::warn("the agent names a template that cannot be one",
+              {{"template", told.name}, {"id", told.template_id}});
+    return std::nullopt;
+  }
+  // Base templates of teams stand in the database already; a host cannot invent them.
+  if (!told.snapshot && *team != model::kPlatformTeam) return std::nullopt;
+  store::HostedTemplate one;
+  one.row.id = *id;
+  one.row.team = *team;
+  one.row.name = told.name;
+  one.row.type = told.snapshot ? store::kSnapshot : store::kBase;
+  one.row.vcpus = told.snapshot ? told.vcpus : 0;
+  one.row.memory_mb = told.snapshot ? told.memory_mb : 0;
+  one.row.size_bytes = told.size_bytes;
+  one.row.default_user = told.default_user.empty() ? "root" : told.default_user;
+  one.row.created_at = at;
+  one.generation = told.generation;
+  return one;
+}
+
 Task<> Templates::sync() {
   auto& local = hosts_.local();
   const auto asked = SteadyClock::now();
+  const auto asked_at = now();
   const auto facts = co_await local.agent.host_info();
   const auto at = now();
 
   std::vector<store::HostedTemplate> templates;
-  for (const auto& told : facts.templates) {
-    const auto id = model::TemplateId::parse(told.template_id);
-    const auto digits = parse_base36(told.team_id);
-    const auto team = digits ? model::TeamId(*digits) : model::TeamId::parse(told.team_id);
-    if (!id || !team || !is_safe_name(told.name)) {
-      log::warn("the agent names a template that cannot be one",
-                {{"template", told.name}, {"id", told.template_id}});
-      continue;
-    }
-    // What other teams have stands in the database already; a host cannot invent it.
-    if (*team != model::kPlatformTeam) continue;
-    store::Template row;
-    row.id = *id;
-    row.team = model::kPlatformTeam;
-    row.name = told.name;
-    row.type = "base";
-    row.size_bytes = told.size_bytes;
-    row.default_user = told.default_user.empty() ? "root" : told.default_user;
-    row.created_at = at;
-    templates.push_back({std::move(row), told.generation});
-  }
+  for (const auto& told : facts.templates)
+    if (auto one = hosted(told, at)) templates.push_back(std::move(*one));
 
   auto& host = local.host;
   host.arch = facts.arch;
@@ -109,12 +120,36 @@ Task<> Templates::sync() {
   writer.end_object();
 
   const auto row = host;  // the write runs on another thread
-  auto write = [&row, &templates, at](db::Connection& connection) {
+  auto write = [&](db::Connection& connection) {
     store::set_host_facts(connection, row, at);
-    store::replace_host_templates(connection, row.id, templates);
+    return store::follow_host_templates(connection, row.id, templates, asked_at, at);
   };
-  co_await database_.write(write);
+  auto followed = co_await database_.write(write);
   last_sync_ = asked;  // not before: who skips his own sync relies on what this one wrote
+  co_await tidy(local, std::move(followed));
+}
+
+Task<> Templates::tidy(HostAgent& host, store::Followed followed) {
+  for (const auto& [row, generation] : followed.adopted)
+    log::warn("a snapshot that only its host knew is a template again",
+              {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
+  for (const auto& [row, generation] : followed.refused)
+    if (refused_.insert(row.id).second)
+      log::warn("a host has a snapshot that is nobody's; it stays there, unused",
+                {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
+  for (const auto& [row, generation] : followed.deleted) {
+    std::exception_ptr failure;
+    try {
+      api::agent::DeleteTemplateRequest request{row.id.digits(), row.team.digits()};
+      co_await host.agent.delete_template(std::move(request));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
+    const std::string outcome = failure ? describe(failure) : "deleted";
+    log::info("a host still had the files of a deleted template",
+              {{"template", row.name}, {"id", row.id.text()}, {"outcome", outcome}});
+  }
 }
 
 }  // namespace wrenn::cp::service

@@ -1,6 +1,7 @@
 // Which templates there are, and which one a request means.
 #pragma once
 
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -18,7 +19,7 @@ inline constexpr std::string_view kDefaultAlias = "minimal";
 
 // The template that `name` stands for; null if there is none. An empty name and, unless a template is called
 // so, "minimal" mean the default: minimal-ubuntu where it is installed, else the platform's base template
-// with the lowest id.
+// with the lowest id. A team's own template goes before the platform's of the same name.
 const store::Template* choose_template(const std::vector<store::Template>& usable,
                                        std::string_view name) noexcept;
 
@@ -32,11 +33,13 @@ class Templates {
   // What the team may use. Asks the agent first when nothing is known yet.
   Task<std::vector<store::Template>> usable(model::TeamId team);
 
-  // Asks the agent for its facts and templates and writes them down. Throws the agent's or the database's
-  // Error.
+  // Asks the agent for its facts and templates and makes the rows agree (store::follow_host_templates); what
+  // was deleted while it was away is deleted there. Throws the agent's or the database's Error.
   Task<> sync();
 
  private:
+  // Deletes on the host what has no row any more, and tells of what is strange, once.
+  Task<> tidy(HostAgent& host, store::Followed followed);
   Task<std::vector<store::Template>> read(model::TeamId team);
   // Absent, or why the agent could not be asked.
   Task<std::exception_ptr> try_sync();
@@ -44,6 +47,7 @@ class Templates {
   db::Database& database_;
   HostAgents& hosts_;
   SteadyTime last_sync_{};
+  std::set<model::TemplateId> refused_;  // told in the log already
 };
 
 }  // namespace wrenn::cp::service

@@ -1,9 +1,8 @@
-// Hosts and the templates whose files they hold.
+// Hosts: the machines that run capsules.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "core/base/clock.h"
 #include "core/db/database.h"
@@ -30,29 +29,5 @@ void set_host_facts(db::Connection& connection, const Host& host, UnixTime at);
 // True if the status was another before.
 bool set_host_heard(db::Connection& connection, const model::HostId& id, UnixTime at);
 bool set_host_unreachable(db::Connection& connection, const model::HostId& id, UnixTime at);
-
-struct Template {
-  model::TemplateId id;
-  model::TeamId team;
-  std::string name;
-  std::string type;                       // base | snapshot
-  std::int64_t vcpus = 0, memory_mb = 0;  // of a snapshot
-  std::int64_t size_bytes = 0;
-  std::string default_user;
-  std::string default_env = "{}";  // JSON object of strings
-  std::string metadata = "{}";     // JSON object of strings
-  UnixTime created_at;
-};
-
-// What `team` may use: its own and the platform's, where some host has the files; newest first.
-std::vector<Template> usable_templates(db::Connection& connection, const model::TeamId& team);
-// The system templates that the host has now: added or updated; those it no longer has lose their place
-// there, and vanish when no host has them.
-struct HostedTemplate {
-  Template row;
-  std::string generation;
-};
-void replace_host_templates(db::Connection& connection, const model::HostId& host,
-                            const std::vector<HostedTemplate>& templates);
 
 }  // namespace wrenn::cp::store

@@ -73,6 +73,79 @@ TEST_CASE("create: wrong types name their field") {
   CHECK(refused(R"({"vcpus":)") != "");
 }
 
+TEST_CASE("create: how it is booted") {
+  CHECK(admit("{}").boot.empty());
+  CHECK(admit(R"({"boot":""})").boot.empty());
+  CHECK(admit(R"({"boot":"auto"})").boot.empty());
+  CHECK(admit(R"({"boot":"cold"})").boot == "cold");
+  for (const auto* boot : {"warm", "Cold", "cold ", "AUTO"})
+    CHECK(refused(fmt::format(R"({{"boot":"{}"}})", boot)) == "boot: must be auto or cold");
+}
+
+TEST_CASE("forks") {
+  const auto fork = [](std::string_view json) {
+    return service::admit_fork(json::from_json<api::ForkCapsule>(json));
+  };
+  const auto wrong = [&](std::string_view json) { return refusal([&] { fork(json); }); };
+  CHECK(fork("{}").count == 1);
+  CHECK_FALSE(fork("{}").timeout_sec.has_value());
+  const auto input = fork(R"({"count":100,"timeout_sec":0,"metadata":{"a":"b","c":""}})");
+  CHECK(input.count == 100);
+  CHECK(input.timeout_sec == 0);
+  CHECK(input.metadata == std::map<std::string, std::string>{{"a", "b"}, {"c", ""}});
+  for (const auto* count : {"0", "-1", "101", "4294967297"})
+    CHECK(wrong(fmt::format(R"({{"count":{}}})", count)).starts_with("count: from 1 to 100"));
+  CHECK(wrong(R"({"timeout_sec":-1})").starts_with("timeout_sec: from 0"));
+  for (const auto* name : {"reason", "agent_version", "kernel_version", "_version"})
+    CHECK(wrong(fmt::format(R"({{"metadata":{{"{}":"x"}}}})", name)).starts_with("metadata: "));
+  const auto value_of = [](std::size_t size) {
+    return R"({"metadata":{"a":")" + std::string(size, 'x') + "\"}}";
+  };
+  CHECK(wrong(value_of(limits::kMetadataValueBytes)) == "");
+  CHECK(wrong(value_of(limits::kMetadataValueBytes + 1)).starts_with("metadata.a: at most"));
+  api::ForkCapsule many;
+  for (std::size_t i = 0; i < limits::kMetadataEntries; ++i) many.metadata[std::to_string(i)] = "";
+  CHECK(refusal([&] { service::admit_fork(many); }) == "");
+  many.metadata["one more"] = "";
+  CHECK(refusal([&] { service::admit_fork(many); }).starts_with("metadata: at most"));
+  many.metadata = {{std::string(limits::kMetadataNameBytes + 1, 'n'), ""}};
+  CHECK(refusal([&] { service::admit_fork(many); }).starts_with("metadata: a name has"));
+  many.metadata = {{"a", std::string(1, '\0')}};
+  CHECK(refusal([&] { service::admit_fork(many); }).find("NUL") != std::string::npos);
+}
+
+TEST_CASE("names of checkpoints are not ids") {
+  CHECK(service::admit_checkpoint_name("").empty());
+  for (const auto* name : {"a", "before-the-upgrade", "v1.0_x", "cp-1", "0"})
+    CHECK(service::admit_checkpoint_name(name) == name);
+  for (const std::string name : {"../x", "-a", "a b", "a/b", "\n"})
+    CHECK(refusal([&] { service::admit_checkpoint_name(name); }).starts_with("name:"));
+  const auto id = model::CheckpointId::random().text();
+  CHECK(refusal([&] { service::admit_checkpoint_name(id); }).find("looks like the id") != std::string::npos);
+}
+
+TEST_CASE("snapshots") {
+  const auto id = model::SandboxId::random();
+  const auto admit_named = [&](std::string name, std::string_view overwrite) {
+    return service::admit_snapshot({id.text(), std::move(name)}, overwrite);
+  };
+  CHECK(admit_named("mine", "").sandbox == id);
+  CHECK(admit_named("mine", "").name == "mine");
+  CHECK_FALSE(admit_named("mine", "").overwrite);
+  CHECK_FALSE(admit_named("mine", "false").overwrite);
+  CHECK(admit_named("mine", "true").overwrite);
+  const auto made_up = admit_named("", "").name;
+  CHECK(made_up.size() == std::string("template-12345678").size());
+  CHECK(made_up.starts_with("template-"));
+  CHECK(made_up != admit_named("", "").name);
+  for (const auto* overwrite : {"1", "yes", "True", "true "})
+    CHECK(refusal([&] { admit_named("mine", overwrite); }).starts_with("overwrite:"));
+  CHECK(refusal([&] { admit_named("../x", ""); }).starts_with("name:"));
+  CHECK(refusal([] { service::admit_snapshot({"", "x"}, ""); }) == "sandbox_id is required");
+  for (const auto* wrong : {"cl-1", "x", "team-0000000000000000000000000"})
+    CHECK(refusal([&] { service::admit_snapshot({wrong, "x"}, ""); }).starts_with("sandbox_id:"));
+}
+
 TEST_CASE("paths in the guest") {
   CHECK(refusal([] { service::admit_guest_path(""); }) == "path is required");
   CHECK(refusal([] { service::admit_guest_path(std::string_view("/a\0b", 4)); }) != "");

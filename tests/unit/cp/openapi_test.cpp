@@ -45,9 +45,11 @@ RouteSet served() {
   Authenticator authenticator(keys);
   HostAgents hosts(executor, *database, "unix:/nowhere.sock", {});
   service::Templates templates(*database, hosts);
-  service::CapsuleService capsules(scope, *database, hosts, templates);
+  service::Operations operations(scope);
+  service::CapsuleService capsules(operations, *database, hosts, templates);
+  service::Snapshots snapshots(operations, *database, hosts, capsules, templates);
   Shutdown shutdown(executor);
-  Services services{config, *database, registry, authenticator, templates, capsules, shutdown};
+  Services services{config, *database, registry, authenticator, templates, capsules, snapshots, shutdown, ""};
   const Routes routes(services);
   RouteSet all;
   for (const auto& route : routes.router().routes()) all.insert(route);

@@ -7,6 +7,7 @@
 #include "cp/store/sandboxes.h"
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
+#include "cp/store/templates.h"
 
 using namespace wrenn;
 using namespace wrenn::cp;
@@ -182,42 +183,210 @@ TEST_CASE("the host keeps its row when its address changes") {
   });
 }
 
-TEST_CASE("templates follow what the host has") {
+// --- templates
+// -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+store::HostedTemplate hosted_base(std::uint64_t id, std::string name, std::int64_t size) {
+  store::HostedTemplate one;
+  one.row.id = model::TemplateId::from_number(id);
+  one.row.name = std::move(name);
+  one.row.type = store::kBase;
+  one.row.size_bytes = size;
+  one.row.default_user = "root";
+  one.row.created_at = UnixTime{60};
+  return one;
+}
+
+store::HostedTemplate hosted_snapshot(const World& world, std::string name) {
+  auto one = hosted_base(0, std::move(name), 7);
+  one.row.id = model::TemplateId::random();
+  one.row.team = world.team;
+  one.row.type = store::kSnapshot;
+  one.row.vcpus = 1;
+  one.row.memory_mb = 256;
+  one.generation = "g1";
+  return one;
+}
+
+std::vector<std::string> usable_names(Connection& c, const World& world) {
+  std::vector<std::string> all;
+  for (const auto& one : store::usable_templates(c, world.team)) all.push_back(one.name);
+  return all;
+}
+
+// What the host tells at the time `at`, of a question asked a microsecond before.
+store::Followed follow(Connection& c, const World& world, const std::vector<store::HostedTemplate>& told,
+                       std::int64_t at) {
+  return store::follow_host_templates(c, world.host.id, told, UnixTime{at - 1}, UnixTime{at});
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("base templates follow what the host has") {
   World world;
-  const auto hosted = [](std::uint64_t id, std::string name, std::int64_t size) {
-    store::HostedTemplate one;
-    one.row.id = model::TemplateId::from_number(id);
-    one.row.name = std::move(name);
-    one.row.type = "base";
-    one.row.size_bytes = size;
-    one.row.default_user = "root";
-    one.row.created_at = UnixTime{60};
-    return one;
-  };
-  const auto names = [&](Connection& c) {
-    std::vector<std::string> all;
-    for (const auto& one : store::usable_templates(c, world.team)) all.push_back(one.name);
-    return all;
-  };
   world.write([&](Connection& c) {
-    CHECK(names(c).empty());
-    store::replace_host_templates(c, world.host.id,
-                                  {hosted(4, "minimal-debian", 100), hosted(0, "minimal-ubuntu", 1)});
-    CHECK(names(c) == std::vector<std::string>{"minimal-ubuntu", "minimal-debian"});
+    CHECK(usable_names(c, world).empty());
+    follow(c, world, {hosted_base(4, "minimal-debian", 100), hosted_base(0, "minimal-ubuntu", 1)}, 100);
+    CHECK(usable_names(c, world) == Names{"minimal-ubuntu", "minimal-debian"});
     // Again, with another size: the row stays the same one.
-    store::replace_host_templates(c, world.host.id,
-                                  {hosted(4, "minimal-debian", 200), hosted(0, "minimal-ubuntu", 1)});
+    follow(c, world, {hosted_base(4, "minimal-debian", 200), hosted_base(0, "minimal-ubuntu", 1)}, 101);
     const auto all = store::usable_templates(c, world.team);
     REQUIRE(all.size() == 2);
     CHECK(all[1].size_bytes == 200);
     CHECK(all[1].created_at == UnixTime{60});
+    CHECK(all[1].hosts == std::vector<model::HostId>{world.host.id});
     // The same name under another id, and one that is gone.
-    store::replace_host_templates(c, world.host.id, {hosted(5, "minimal-debian", 300)});
-    CHECK(names(c) == std::vector<std::string>{"minimal-debian"});
+    follow(c, world, {hosted_base(5, "minimal-debian", 300)}, 102);
+    CHECK(usable_names(c, world) == Names{"minimal-debian"});
     CHECK(store::usable_templates(c, world.team)[0].id == model::TemplateId::from_number(5));
-    store::replace_host_templates(c, world.host.id, {});
-    CHECK(names(c).empty());
+    follow(c, world, {}, 103);
+    CHECK(usable_names(c, world).empty());
   });
+}
+
+TEST_CASE("a snapshot: begun, finished, overwritten, deleted for good") {
+  World world;
+  auto told = hosted_snapshot(world, "mine");
+  auto row = told.row;
+  world.write([&](Connection& c) {
+    row.making_until = UnixTime{500};
+    store::begin_snapshot(c, row);
+    CHECK(usable_names(c, world).empty());
+    const auto begun = store::templates_named(c, world.team, "mine");
+    REQUIRE(begun.size() == 1);
+    CHECK(begun[0].making_until == UnixTime{500});
+    CHECK(store::templates_named(c, model::TeamId::random(), "mine").empty());
+  });
+  auto rival = row;
+  rival.id = model::TemplateId::random();
+  CHECK_THROWS_AS(world.write([&](Connection& c) { store::begin_snapshot(c, rival); }), Error);
+  world.write([&](Connection& c) {
+    row.memory_mb = 512;
+    row.created_at = UnixTime{200};
+    CHECK(store::finish_snapshot(c, row, world.host.id, "g1"));
+    auto usable = store::usable_templates(c, world.team);
+    REQUIRE(usable.size() == 1);
+    CHECK(usable[0].memory_mb == 512);
+    CHECK_FALSE(usable[0].making_until);
+    CHECK(usable[0].hosts == std::vector<model::HostId>{world.host.id});
+    CHECK(store::usable_templates(c, model::TeamId::random()).empty());
+
+    row.created_at = UnixTime{300};
+    CHECK(store::finish_snapshot(c, row, world.host.id, "g2"));
+    CHECK(store::usable_templates(c, world.team).size() == 1);
+
+    store::forget_template(c, row, UnixTime{400});
+    CHECK(store::templates_named(c, world.team, "mine").empty());
+    CHECK_FALSE(store::finish_snapshot(c, row, world.host.id, "g3"));
+    // The host still has it: it is deleted there, not taken up.
+    const auto followed = follow(c, world, {told}, 500);
+    REQUIRE(followed.deleted.size() == 1);
+    CHECK(followed.deleted[0].row.id == row.id);
+    CHECK(followed.adopted.empty());
+    CHECK(usable_names(c, world).empty());
+  });
+}
+
+TEST_CASE("an answer that is older than a snapshot says nothing of it") {
+  World world;
+  auto row = hosted_snapshot(world, "mine").row;
+  world.write([&](Connection& c) {
+    row.created_at = UnixTime{200};
+    store::begin_snapshot(c, row);
+    CHECK(store::finish_snapshot(c, row, world.host.id, "g2"));
+    // Asked at 200, when it was made: the host had not, or had the generation before.
+    CHECK(follow(c, world, {}, 201).deleted.empty());
+    CHECK(usable_names(c, world) == Names{"mine"});
+    auto before = hosted_snapshot(world, "mine");
+    before.row.id = row.id;
+    before.row.memory_mb = 128;
+    follow(c, world, {before}, 201);
+    CHECK(store::usable_templates(c, world.team)[0].memory_mb == 256);
+    // Asked later, its word counts: the files are away, and come back.
+    follow(c, world, {}, 202);
+    CHECK(usable_names(c, world).empty());
+    CHECK(store::templates_named(c, world.team, "mine").size() == 1);
+    follow(c, world, {before}, 203);
+    CHECK(usable_names(c, world) == Names{"mine"});
+    CHECK(store::usable_templates(c, world.team)[0].memory_mb == 128);
+  });
+}
+
+TEST_CASE("a snapshot that was begun and given up") {
+  World world;
+  auto waits = hosted_snapshot(world, "waits"), late = hosted_snapshot(world, "late"),
+       there = hosted_snapshot(world, "there");
+  world.write([&](Connection& c) {
+    for (auto* one : {&waits, &late, &there}) {
+      one->row.making_until = UnixTime{one == &waits ? 1000 : 300};
+      store::begin_snapshot(c, one->row);
+    }
+    const auto followed = follow(c, world, {there}, 301);
+    CHECK(followed.adopted.empty());
+    CHECK(usable_names(c, world) == Names{"there"});  // the agent went on when its control plane died
+    CHECK(store::templates_named(c, world.team, "waits").size() == 1);
+    CHECK(store::templates_named(c, world.team, "late").empty());
+    CHECK(follow(c, world, {there, late}, 302).deleted.size() == 1);
+  });
+}
+
+TEST_CASE("what only a host knows is taken up when nothing speaks against it") {
+  World world;
+  const auto mine = hosted_snapshot(world, "mine");
+  auto again = hosted_snapshot(world, "mine"), nobodys = hosted_snapshot(world, "nobodys"),
+       everybodys = hosted_snapshot(world, "everybodys");
+  nobodys.row.team = model::TeamId::random();
+  everybodys.row.team = model::kPlatformTeam;
+  world.write([&](Connection& c) {
+    const auto followed = follow(c, world, {mine, again, nobodys, everybodys}, 100);
+    REQUIRE(followed.adopted.size() == 1);
+    CHECK(followed.adopted[0].row.id == mine.row.id);
+    CHECK(followed.refused.size() == 3);
+    CHECK(followed.deleted.empty());
+    CHECK(usable_names(c, world) == Names{"mine"});
+    CHECK(follow(c, world, {mine}, 101).adopted.empty());  // it has a row now
+    c.execute("UPDATE hosts SET team_id = $1", {world.team.text()});
+    const auto other = hosted_snapshot(world, "other");
+    CHECK(follow(c, world, {mine, other}, 102).adopted.size() == 1);
+    // A host of one team says nothing about another's templates.
+    c.execute("INSERT INTO teams (id, name, slug, created_at) VALUES ($1, 'x', 'x', 1)",
+              {nobodys.row.team.text()});
+    CHECK(follow(c, world, {mine, nobodys}, 103).refused.size() == 1);
+    // Nor may it claim what is somebody else's.
+    auto stolen = mine;
+    stolen.row.team = nobodys.row.team;
+    CHECK(follow(c, world, {stolen}, 104).refused.size() == 1);
+    CHECK(usable_names(c, world).empty());
+  });
+}
+
+TEST_CASE("may_adopt: each doubt is enough") {
+  store::Template told;
+  told.id = model::TemplateId::from_number(1025);
+  told.team = model::TeamId::random();
+  told.vcpus = 1;
+  told.memory_mb = 256;
+  store::Unknown good;
+  good.team_exists = good.host_serves = true;
+  CHECK(store::may_adopt(good, told));
+  const auto with = [&](auto change) {
+    auto unknown = good;
+    auto one = told;
+    change(unknown, one);
+    return store::may_adopt(unknown, one);
+  };
+  CHECK_FALSE(with([](auto& u, auto&) { u.deleted = true; }));
+  CHECK_FALSE(with([](auto& u, auto&) { u.name_taken = true; }));
+  CHECK_FALSE(with([](auto& u, auto&) { u.team_exists = false; }));
+  CHECK_FALSE(with([](auto& u, auto&) { u.host_serves = false; }));
+  CHECK_FALSE(with([](auto&, auto& t) { t.id = model::TemplateId::from_number(1024); }));
+  CHECK_FALSE(with([](auto&, auto& t) { t.team = model::kPlatformTeam; }));
+  CHECK_FALSE(with([](auto&, auto& t) { t.vcpus = 0; }));
+  CHECK_FALSE(with([](auto&, auto& t) { t.memory_mb = 0; }));
 }
 
 TEST_CASE("the first key is made once and kept while it is known") {

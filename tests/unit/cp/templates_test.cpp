@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "cp/service/snapshots.h"
 #include "cp/service/templates.h"
 
 using namespace wrenn;
 using cp::service::choose_template;
+using cp::service::judge_snapshot_name;
+using cp::service::SnapshotName;
 using cp::store::Template;
 
 namespace {
@@ -63,4 +66,39 @@ TEST_CASE("a template by its name") {
   // Somebody's own template called "minimal" is what he means by it.
   CHECK(chosen({debian, own("minimal", "snapshot")}, "minimal") == "minimal");
   CHECK(chosen({debian, own("minimal", "snapshot")}, "") == "minimal-debian");
+}
+
+TEST_CASE("a team's own template goes before the platform's of the same name") {
+  auto system = base(4, "tools");
+  const auto mine = own("tools", "snapshot");
+  for (const auto& all : {std::vector<Template>{system, mine}, std::vector<Template>{mine, system}}) {
+    const auto* one = choose_template(all, "tools");
+    REQUIRE(one != nullptr);
+    CHECK(one->id == mine.id);
+  }
+}
+
+TEST_CASE("what a snapshot of a name would be") {
+  constexpr UnixTime kAt{1000};
+  const auto system = base(4, "x");
+  const auto snap = own("x", "snapshot"), built = own("x", "base");
+  auto making = snap, given_up = snap;
+  making.making_until = UnixTime{1001};
+  given_up.making_until = UnixTime{999};
+  struct Row {
+    std::vector<Template> same_name;
+    SnapshotName plain, overwriting;
+  };
+  using enum SnapshotName;
+  const Row rows[] = {{{}, fresh, fresh},
+                      {{snap}, taken, replace},
+                      {{built}, taken, taken},
+                      {{system}, reserved, reserved},
+                      {{snap, system}, reserved, reserved},
+                      {{making}, busy, busy},
+                      {{given_up}, abandoned, abandoned}};
+  for (const auto& row : rows) {
+    CHECK(judge_snapshot_name(row.same_name, false, kAt) == row.plain);
+    CHECK(judge_snapshot_name(row.same_name, true, kAt) == row.overwriting);
+  }
 }

@@ -1,0 +1,223 @@
+#include "cp/service/snapshots.h"
+
+#include "api/errors.h"
+#include "core/log/log.h"
+#include "cp/limits.h"
+#include "cp/service/changes.h"
+#include "cp/service/failures.h"
+
+namespace wrenn::cp::service {
+
+using store::Sandbox;
+using store::Template;
+using enum SandboxState;
+
+SnapshotName judge_snapshot_name(const std::vector<Template>& same_name, bool overwrite,
+                                 UnixTime at) noexcept {
+  const Template* own = nullptr;
+  for (const auto& one : same_name) {
+    if (one.team == model::kPlatformTeam) return SnapshotName::reserved;
+    own = &one;
+  }
+  if (own == nullptr) return SnapshotName::fresh;
+  if (own->making_until) return *own->making_until < at ? SnapshotName::abandoned : SnapshotName::busy;
+  return overwrite && own->type == store::kSnapshot ? SnapshotName::replace : SnapshotName::taken;
+}
+
+[[noreturn]] static void throw_conflict(std::string_view code, std::string message) {
+  throw api::PublicError(ErrorCode::already_exists, 409, std::string(code), std::move(message));
+}
+
+static void throw_unless_free(SnapshotName what, const std::string& name) {
+  switch (what) {
+    case SnapshotName::reserved:
+      throw_conflict("name_reserved", fmt::format("{} is the name of a system template", name));
+    case SnapshotName::taken:
+      throw_conflict(
+          "template_name_taken",
+          fmt::format("the team has a template named {} already; ?overwrite=true replaces a snapshot", name));
+    case SnapshotName::busy:
+      throw_conflict("template_name_taken", fmt::format("a template named {} is being made", name));
+    case SnapshotName::fresh:
+    case SnapshotName::abandoned:
+    case SnapshotName::replace:
+      return;
+  }
+}
+
+[[noreturn]] static void throw_changing(const std::string& name) {
+  throw_conflict("conflict", fmt::format("{} is being overwritten or deleted", name));
+}
+
+// --- create
+// ---------------------------------------------------------------------------------------------------------
+
+Task<Template> Snapshots::create(model::TeamId team, SnapshotInput input) {
+  auto capsule = co_await capsules_.get(team, input.sandbox);
+  if (capsule.status != running && capsule.status != paused) throw_wrong_state(capsule, "running or paused");
+  hosts_.at(capsule.host);
+  auto reserved = co_await reserve(capsule, std::move(input));
+  throw_unless_free(reserved.what, reserved.row.name);
+  if (!changing_.insert(reserved.row.id).second) throw_changing(reserved.row.name);
+  const auto id = capsule.id.text();
+  auto work = do_create(std::move(capsule), std::move(reserved));
+  const auto operation = operations_.begin("snapshot", id, {}, std::move(work));
+  co_return co_await end_of(operation);
+}
+
+Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput input) {
+  const auto at = now();
+  auto write = [&](db::Connection& connection) {
+    const auto same_name = store::templates_named(connection, capsule.team, input.name);
+    Reserved reserved{judge_snapshot_name(same_name, input.overwrite, at), {}};
+    auto& row = reserved.row;
+    row.name = input.name;
+    switch (reserved.what) {
+      case SnapshotName::replace:
+        row = same_name.front();
+        break;
+      case SnapshotName::abandoned:
+        store::forget_template(connection, same_name.front(), at);
+        [[fallthrough]];
+      case SnapshotName::fresh:
+        row.id = model::TemplateId::random();
+        row.team = capsule.team;
+        row.type = store::kSnapshot;
+        row.default_user = "root";
+        row.created_at = at;
+        row.making_until = after(at, limits::kSnapshotDeadline);
+        store::begin_snapshot(connection, row);
+        break;
+      default:
+        break;
+    }
+    return reserved;
+  };
+  co_return co_await database_.write(write);
+}
+
+Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
+  auto row = std::move(reserved.row);
+  const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
+  std::exception_ptr failure;
+  api::agent::TemplateInfo made;
+  try {
+    api::agent::CreateSnapshotRequest request;
+    request.sandbox_id = capsule.id.text();
+    request.template_id = row.id.digits();
+    request.template_team_id = row.team.digits();
+    request.template_name = row.name;
+    made = co_await hosts_.at(capsule.host).agent.create_snapshot(std::move(request));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    // When the control plane itself ends, the row stays as it is: the host's word settles it after the next
+    // start.
+    if (!async::is_cancellation(failure))
+      co_await undo_create(row, capsule.host, reserved.what != SnapshotName::replace);
+    throw_agent_failure(failure);
+  }
+
+  row.vcpus = made.vcpus > 0 ? made.vcpus : capsule.vcpus;
+  row.memory_mb = made.memory_mb > 0 ? made.memory_mb : capsule.memory_mb;
+  row.size_bytes = made.size_bytes;
+  row.metadata = capsule.metadata;
+  row.created_at = now();
+  row.making_until.reset();
+  auto write = [&](db::Connection& connection) {
+    return store::finish_snapshot(connection, row, capsule.host, made.generation);
+  };
+  const bool finished = co_await database_.write(write);
+  if (!finished) {
+    // Deleted by another control plane, or taken for abandoned.
+    co_await clean_up(capsule.host, row);
+    throw_conflict("conflict", "the template was deleted while it was being made");
+  }
+  // Other hosts have what it was before.
+  for (const auto& host : row.hosts)
+    if (host != capsule.host) operations_.scope().spawn(clean_up(host, row));
+  row.hosts = {capsule.host};
+  co_return row;
+}
+
+Task<> Snapshots::undo_create(Template row, model::HostId host, bool fresh) {
+  if (fresh) {
+    co_await forget(row);
+    operations_.scope().spawn(clean_up(host, row));
+  } else {
+    // The answer may have been lost on its way back: then the new generation counts, and its sizes.
+    operations_.scope().spawn(look_again());
+  }
+  capsules_.on_unsettled();
+}
+
+// --- remove
+// ---------------------------------------------------------------------------------------------------------
+
+Task<> Snapshots::remove(model::TeamId team, std::string name) {
+  auto find = [&](db::Connection& connection) { return store::templates_named(connection, team, name); };
+  auto same_name = co_await database_.read(find);
+  const Template* own = nullptr;
+  for (const auto& one : same_name)
+    if (one.team == team) own = &one;
+  if (own == nullptr && !same_name.empty())
+    throw_error(ErrorCode::permission_denied, "{} is a system template and cannot be deleted", name);
+  if (own == nullptr) throw_error(ErrorCode::not_found, "template not found: {}", name);
+  if (own->making_until && now() < *own->making_until)
+    throw_conflict("conflict", fmt::format("{} is being made", name));
+  if (!changing_.insert(own->id).second) throw_changing(name);
+  const auto operation = operations_.begin("delete template", own->id.text(), {}, do_remove(*own));
+  co_await end_of(operation);
+}
+
+Task<Done> Snapshots::do_remove(Template row) {
+  const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
+  for (const auto& host : row.hosts) {
+    auto call = delete_on(host, row);
+    co_await from_agent(std::move(call));
+  }
+  co_await forget(row);
+  co_return Done{};
+}
+
+// --- parts
+// ----------------------------------------------------------------------------------------------------------
+
+Task<> Snapshots::forget(Template row) {
+  const auto at = now();
+  auto write = [&](db::Connection& connection) { store::forget_template(connection, row, at); };
+  co_await database_.write(write);
+}
+
+Task<> Snapshots::delete_on(model::HostId host, const Template& row) {
+  api::agent::DeleteTemplateRequest request;
+  request.template_id = row.id.digits();
+  request.template_team_id = row.team.digits();
+  co_await hosts_.at(host).agent.delete_template(std::move(request));
+}
+
+Task<> Snapshots::clean_up(model::HostId host, Template row) {
+  std::exception_ptr failure;
+  try {
+    co_await delete_on(host, row);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && !async::is_cancellation(failure))
+    log::warn("the files of a template could not be deleted; they go when the host tells of them",
+              {{"template", row.name}, {"id", row.id.text()}, {"error", describe(failure)}});
+}
+
+Task<> Snapshots::look_again() {
+  std::exception_ptr failure;
+  try {
+    co_await templates_.sync();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && !async::is_cancellation(failure))
+    log::warn("the host does not tell its templates; it is asked again soon", {{"error", describe(failure)}});
+}
+
+}  // namespace wrenn::cp::service
