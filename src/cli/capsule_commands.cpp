@@ -102,6 +102,8 @@ void add_create(CLI::App& group, Context& context) {
   command->add_option("--vcpus", options->vcpus, "Virtual CPUs")->check(CLI::PositiveNumber);
   command->add_option("--memory", options->memory_mb, "Memory in MiB")->check(CLI::PositiveNumber);
   command->add_option("--timeout", options->timeout_sec, "Pause after so many idle seconds; 0: never");
+  command->add_option("--boot", options->boot, "auto (the quickest way) or cold")
+      ->check(CLI::IsMember({"auto", "cold"}));
   command->callback([&context, options] {
     context.action = [&context, options] {
       Api api(find_endpoint(context.endpoint));
@@ -179,6 +181,7 @@ void add_capsule_commands(CLI::App& app, Context& context) {
       context.action = [&context, ids, verb] { return change_capsules(context, *ids, "/" + verb); };
     });
   }
+  add_fork_commands(*group, context);
   const auto all = std::make_shared<bool>(false);
   auto* remove = group->add_subcommand("rm", "Destroy capsules with all their data");
   remove->add_option("id", *ids, "Capsule ids");

@@ -20,7 +20,7 @@ std::string capsule_target(const std::string& id, std::string_view route) {
   return fmt::format("/v1/capsules/{}{}", id, route);
 }
 
-json::Value create_capsule(Api& api, const CreateOptions& options) {
+std::string create_body(const CreateOptions& options) {
   std::string body;
   json::Writer writer(body);
   writer.begin_object();
@@ -28,12 +28,23 @@ json::Value create_capsule(Api& api, const CreateOptions& options) {
   if (options.vcpus > 0) writer.member("vcpus", options.vcpus);
   if (options.memory_mb > 0) writer.member("memory_mb", options.memory_mb);
   writer.member("timeout_sec", static_cast<std::int64_t>(options.timeout_sec));
+  if (!options.boot.empty()) writer.member("boot", options.boot);
   writer.end_object();
+  return body;
+}
 
+json::Value post_and_wait(Api& api, const std::string& target, const std::string& body) {
   api.client().set_timeout(std::chrono::seconds(kCreateWaitSeconds + kAnswerMarginSeconds));
   http::Headers headers;
   headers.set("Prefer", fmt::format("wait={}", kCreateWaitSeconds));
-  auto capsule = api.post("/v1/capsules", body, std::move(headers));
+  return api.post(target, body, std::move(headers));
+}
+
+json::Value create_capsule(Api& api, const CreateOptions& options) {
+  return until_running(api, post_and_wait(api, "/v1/capsules", create_body(options)));
+}
+
+json::Value until_running(Api& api, json::Value capsule) {
   const std::string id(capsule.text_of("id"));
   const auto start = SteadyClock::now();
   // A server that does not know Prefer answers early; then we ask until it runs.

@@ -30,6 +30,7 @@ int run(int argc, const char* const* argv) {
 
   add_run_command(app, context);
   add_capsule_commands(app, context);
+  add_snapshot_commands(app, context);
   add_file_commands(app, context);
   add_doctor_command(app, context);
   add_role_commands(app, context);

@@ -20,6 +20,8 @@ struct Context {
 
 void add_run_command(CLI::App& app, Context& context);
 void add_capsule_commands(CLI::App& app, Context& context);
+void add_fork_commands(CLI::App& capsule_group, Context& context);  // fork, checkpoint, checkpoints, rollback
+void add_snapshot_commands(CLI::App& app, Context& context);
 void add_file_commands(CLI::App& app, Context& context);
 void add_doctor_command(CLI::App& app, Context& context);
 void add_role_commands(CLI::App& app, Context& context);

@@ -83,6 +83,8 @@ void add_run_command(CLI::App& app, Context& context) {
   command->add_option("--vcpus", options->create.vcpus, "Virtual CPUs")->check(CLI::PositiveNumber);
   command->add_option("--memory", options->create.memory_mb, "Memory in MiB")->check(CLI::PositiveNumber);
   command->add_option("--timeout", options->create.timeout_sec, "Pause after so many idle seconds; 0: never");
+  command->add_option("--boot", options->create.boot, "auto (the quickest way) or cold")
+      ->check(CLI::IsMember({"auto", "cold"}));
   command->add_flag("--rm", options->remove, "Remove the capsule when the command has ended");
   add_session_flags(*command, options->session);
   command->callback([&context, options] {
