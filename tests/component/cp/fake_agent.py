@@ -34,6 +34,7 @@ class FakeAgent:
         self.on = {}  # method → function(agent, request) → answer
         self.calls = []  # (method, request)
         self.sandboxes = {}
+        self.checkpoints = {}  # sandbox id → list of what ListCheckpoints tells
         self.templates = [template(4, "minimal-debian")]
         self.memory_mb = 16384
         self.guest = Guest()
@@ -95,6 +96,55 @@ class FakeAgent:
 
     def destroy(self, request):
         self.sandboxes.pop(request["sandboxId"], None)
+        self.checkpoints.pop(request["sandboxId"], None)
+        return {}
+
+    def fork(self, request):
+        parent = self.info(request["sandboxId"])
+        made = []
+        for child in request["children"]:
+            info = {**parent, "sandboxId": child["sandboxId"], "status": "running", "hostIp": "10.11.0.9",
+                    "accessToken": "token-of-" + child["sandboxId"],
+                    "metadata": {**child.get("metadata", {}), "agent_version": "test"}}
+            made.append(info)
+        for info in made:
+            self.sandboxes[info["sandboxId"]] = info
+        return {"sandboxes": made}
+
+    def create_checkpoint(self, request):
+        self.info(request["sandboxId"])
+        made = {"checkpointId": request["checkpointId"], "createdAtUs": 1_700_000_000_000_000, "sizeBytes": 4096}
+        if request.get("name"):
+            made["name"] = request["name"]
+        self.checkpoints.setdefault(request["sandboxId"], []).append(made)
+        return made
+
+    def delete_checkpoint(self, request):
+        kept = [one for one in self.checkpoints.get(request["sandboxId"], [])
+                if one["checkpointId"] != request["checkpointId"]]
+        self.checkpoints[request["sandboxId"]] = kept
+        return {}
+
+    def rollback(self, request):
+        info = self.info(request["sandboxId"])
+        if request["checkpointId"] not in [one["checkpointId"] for one in self.checkpoints.get(request["sandboxId"], [])]:
+            raise Fail("not_found", "no such checkpoint", 404)
+        info["status"], info["hostIp"] = "running", "10.11.0.4"
+        return info
+
+    def create_snapshot(self, request):
+        info = self.info(request["sandboxId"])
+        made = next((one for one in self.templates if one["templateId"] == request["templateId"]), None)
+        if made is None:
+            made = {"generation": "g0", "defaultUser": "root"}
+            self.templates.append(made)
+        made.update({"templateId": request["templateId"], "teamId": request["templateTeamId"], "name": request["templateName"],
+                     "generation": "g" + str(int(made["generation"][1:]) + 1), "sizeBytes": 5000, "snapshot": True,
+                     "vcpus": info["vcpus"], "memoryMb": info["memoryMb"]})
+        return made
+
+    def delete_template(self, request):
+        self.templates = [one for one in self.templates if one["templateId"] != request["templateId"]]
         return {}
 
     def pause(self, request):
@@ -123,6 +173,14 @@ class FakeAgent:
             return self.pause(request)
         if method == "ResumeSandbox":
             return self.resume(request)
+        calls = {"ForkSandbox": self.fork, "CreateCheckpoint": self.create_checkpoint,
+                 "DeleteCheckpoint": self.delete_checkpoint, "RollbackSandbox": self.rollback,
+                 "CreateSnapshot": self.create_snapshot, "DeleteTemplate": self.delete_template}
+        if method in calls:
+            return calls[method](request)
+        if method == "ListCheckpoints":
+            self.info(request["sandboxId"])
+            return {"checkpoints": self.checkpoints.get(request["sandboxId"], [])}
         if method == "PingSandbox":
             self.info(request["sandboxId"])
             return {}

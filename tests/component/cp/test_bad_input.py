@@ -15,9 +15,11 @@ ROUTES = [
     ("POST", "/v1/capsules/{id}/files/read"), ("POST", "/v1/capsules/{id}/files/stream/write"),
     ("POST", "/v1/capsules/{id}/files/stream/read"), ("POST", "/v1/capsules/{id}/files/list"),
     ("POST", "/v1/capsules/{id}/files/mkdir"), ("POST", "/v1/capsules/{id}/files/remove"),
+    ("POST", "/v1/capsules/{id}/fork"), ("POST", "/v1/capsules/{id}/checkpoints"), ("GET", "/v1/capsules/{id}/checkpoints"),
+    ("DELETE", "/v1/capsules/{id}/checkpoints/one"),
 ]
 STREAMS = [path for method, path in ROUTES if path.endswith(("stream", "pty"))and method == "GET"]
-JSON_ROUTES = ["exec", "files/read", "files/stream/read", "files/list", "files/mkdir", "files/remove"]
+JSON_ROUTES = ["exec", "fork", "checkpoints", "rollback", "files/read", "files/stream/read", "files/list", "files/mkdir", "files/remove"]
 
 
 def check_envelope(answer):
@@ -89,6 +91,15 @@ def test_malformed_create(shared, body):
     ("files/list", {"path": "/", "depth": -1}, "depth"), ("files/list", {"path": "/", "depth": 2**33}, "depth"),
     ("files/list", {"path": "/", "depth": "1"}, "depth"), ("files/mkdir", {"path": []}, "path"),
     ("files/remove", {"path": None}, "path"),
+    ("fork", {"count": 0}, "count"), ("fork", {"count": 101}, "count"), ("fork", {"count": -1}, "count"),
+    ("fork", {"count": "2"}, "count"), ("fork", {"count": 10**18}, "count"), ("fork", {"timeout_sec": -1}, "timeout_sec"),
+    ("fork", {"metadata": []}, "metadata"), ("fork", {"metadata": {"a": 1}}, "metadata.a"),
+    ("fork", {"metadata": {"": "x"}}, "metadata"), ("fork", {"metadata": {"reason": "x"}}, "metadata"),
+    ("fork", {"metadata": {"agent_version": "x"}}, "metadata"), ("fork", {"metadata": {"a": "x" * 513}}, "metadata.a"),
+    ("fork", {"metadata": {str(i): "" for i in range(33)}}, "metadata"), ("fork", {"metadata": {"a": "\0"}}, "NUL"),
+    ("checkpoints", {"name": 7}, "name"), ("checkpoints", {"name": "../x"}, "name"), ("checkpoints", {"name": "x" * 65}, "name"),
+    ("checkpoints", {"name": "cp-" + "0" * 25}, "name"),
+    ("rollback", {}, "checkpoint"), ("rollback", {"checkpoint": ""}, "checkpoint"), ("rollback", {"checkpoint": 7}, "checkpoint"),
 ])
 def test_wrong_fields_are_named(shared, capsule, route, body, field):
     answer = shared.post(f"/v1/capsules/{capsule}/{route}", body)
@@ -100,7 +111,7 @@ def test_wrong_fields_are_named(shared, capsule, route, body, field):
 @pytest.mark.parametrize("body,text", [
     ({"vcpus": 33}, "at most 32"), ({"memory_mb": 65537}, "from 128 to 65536"), ({"memory_mb": 1}, "from 128 to 65536"),
     ({"timeout_sec": -1}, "from 0"), ({"template": "../x"}, "template"), ({"template": 5}, "template"),
-    ({"vcpus": "two"}, "vcpus"), ({"vcpus": 10**12}, "vcpus"), ({"memory_mb": 1.5}, "memory_mb"),
+    ({"boot": "warm"}, "boot"), ({"boot": 7}, "boot"), ({"boot": "Cold"}, "boot"), ({"vcpus": "two"}, "vcpus"), ({"vcpus": 10**12}, "vcpus"), ({"memory_mb": 1.5}, "memory_mb"),
 ])
 def test_create_bounds(shared, body, text):
     answer = shared.post("/v1/capsules", body)
@@ -176,6 +187,42 @@ def test_bad_template_type(shared):
     answer = shared.get("/v1/snapshots?type=weird")
     check_envelope(answer)
     assert answer.status == 400
+
+
+@pytest.mark.parametrize("query,body,text", [
+    ("", {}, "sandbox_id"), ("", {"sandbox_id": ""}, "sandbox_id"), ("", {"sandbox_id": "cl-x"}, "sandbox_id"),
+    ("", {"sandbox_id": 7}, "sandbox_id"), ("", {"sandbox_id": CAPSULE, "name": "../x"}, "name"),
+    ("", {"sandbox_id": CAPSULE, "name": 7}, "name"), ("", {"sandbox_id": CAPSULE, "name": "x" * 65}, "name"),
+    ("?overwrite=yes", {"sandbox_id": CAPSULE}, "overwrite"),
+])
+def test_bad_snapshots(shared, query, body, text):
+    answer = shared.post("/v1/snapshots" + query, body)
+    check_envelope(answer)
+    assert answer.status == 400
+    assert text in answer.message
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_malformed_snapshot(shared, body):
+    answer = shared.post("/v1/snapshots", body)
+    check_envelope(answer)
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("name,status", [("-x", 400), (".", 400), ("..%2f", 400), ("x" * 65, 400), ("%00", 400),
+                                         ("minimal-debian", 403), ("no-such-thing", 404)])
+def test_bad_template_to_delete(shared, name, status):
+    shared.create()  # so that the templates are known
+    answer = shared.delete("/v1/snapshots/" + name)
+    check_envelope(answer)
+    assert answer.status == status
+
+
+def test_rollback_of_no_capsule(shared, capsule):
+    answer = shared.post(f"/v1/capsules/{CAPSULE}/rollback", {"checkpoint": "x"})
+    assert (answer.status, answer.code, answer.message) == (404, "not_found", "sandbox not found")
+    answer = shared.post(f"/v1/capsules/{capsule}/rollback", {"checkpoint": "x"}, key=shared.add_key())
+    assert (answer.status, answer.code) == (404, "not_found")
 
 
 @pytest.mark.parametrize("selector", ["4294967296", "99999999999999999999", "%00"])

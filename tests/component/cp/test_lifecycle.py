@@ -1,31 +1,11 @@
 """From create to destroy, also when the agent is late, lies, dies or answers into the void."""
 import http.client
 import json
-import threading
 import time
 
 import pytest
 from fake_agent import Drop, Fail, FakeAgent, late
-
-
-def in_background(work):
-    """Runs `work`, returns a function that waits for its result."""
-    result = []
-    thread = threading.Thread(target=lambda: result.append(work()), daemon=True)
-    thread.start()
-
-    def wait(seconds=20):
-        thread.join(seconds)
-        assert result, "no answer"
-        return result[0]
-    return wait
-
-
-def wait_until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.02)
+from waiting import in_background, wait_until
 
 
 def as_listed(capsule):
