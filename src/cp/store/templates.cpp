@@ -27,6 +27,7 @@ static Template read_template(const db::Row& row) {
   return one;
 }
 
+// With their places. What `sql` selects must be the platform's and one team's.
 static std::vector<Template> query_templates(db::Connection& connection, std::string_view sql,
                                              const std::vector<db::Param>& params) {
   std::vector<Template> templates;
@@ -35,13 +36,17 @@ static std::vector<Template> query_templates(db::Connection& connection, std::st
     templates.push_back(read_template(row));
     places[templates.back().id] = templates.size() - 1;
   });
-  if (templates.empty()) return templates;
-  connection.query("SELECT template_id, host_id FROM template_hosts ORDER BY host_id", {},
-                   [&](const db::Row& row) {
-                     const auto found = places.find(stored_id<model::TemplateId>(row.text(0)));
-                     if (found != places.end())
-                       templates[found->second].hosts.push_back(stored_id<model::HostId>(row.text(1)));
-                   });
+  auto team = model::kPlatformTeam;
+  for (const auto& one : templates)
+    if (one.team != model::kPlatformTeam) team = one.team;
+  connection.query(
+      "SELECT template_id, host_id FROM template_hosts JOIN templates ON id = template_id "
+      "WHERE team_id IN ($1, $2) ORDER BY host_id",
+      {team.text(), model::kPlatformTeam.text()}, [&](const db::Row& row) {
+        const auto found = places.find(stored_id<model::TemplateId>(row.text(0)));
+        if (found != places.end())
+          templates[found->second].hosts.push_back(stored_id<model::HostId>(row.text(1)));
+      });
   return templates;
 }
 
@@ -195,8 +200,9 @@ Followed follow_host_templates(db::Connection& connection, const model::HostId& 
       "SELECT {} FROM templates t WHERE making_until < $1 "
       "AND NOT EXISTS (SELECT 1 FROM template_hosts h WHERE h.template_id = t.id)",
       kColumns);
-  for (const auto& row : query_templates(connection, kAbandoned, {at.us}))
-    forget_template(connection, row, at);
+  std::vector<Template> abandoned;
+  connection.query(kAbandoned, {at.us}, [&](const db::Row& row) { abandoned.push_back(read_template(row)); });
+  for (const auto& row : abandoned) forget_template(connection, row, at);
   return followed;
 }
 

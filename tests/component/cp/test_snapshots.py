@@ -237,6 +237,18 @@ def test_the_answer_is_lost_and_the_host_with_it(slow):
     assert names(plane) == []
 
 
+def test_nobody_answers(slow):
+    plane = slow
+    capsule = plane.create()
+    made(plane, capsule, "mine")
+    plane.agent.stop()
+    for name, overwrite in (("other", None), ("mine", "true")):
+        answer = snapshot(plane, capsule, name, overwrite)
+        assert (answer.status, answer.code) == (503, "host_unavailable")
+    assert names(plane) == ["mine"] and rows(plane) == [("mine",)]
+    assert plane.get(f"/v1/capsules/{capsule}").json["status"] == "running"
+
+
 def test_the_client_goes_away(plane):
     capsule = plane.create()
     plane.agent.on["CreateSnapshot"] = late(0.6, FakeAgent.create_snapshot)
