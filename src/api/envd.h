@@ -16,6 +16,8 @@ inline constexpr unsigned short kPort = 49983;
 // What SDKs gate features on (spec/e2b/envd-api.md §6).
 inline constexpr std::string_view kVersion = "0.6.13";
 inline constexpr std::string_view kTokenHeader = "X-Access-Token";
+// The machineId of a machine that is nobody's yet: it is written, and makes no clone of the machine.
+inline constexpr std::string_view kNobodysMachine = "00000000000000000000000000000000";
 
 struct Empty {
   static constexpr auto kFields = json::fields();

@@ -87,7 +87,8 @@ bool change_identity(const InitRequest& message) {
   if (message.machine_id) {
     attempt("machine id", [&] {
       // What this machine was before stands on its disk, also for an envd that was restarted.
-      if (set_machine_id("", *message.machine_id)) missing = remove_ssh_host_keys("");
+      const bool other = set_machine_id("", *message.machine_id);
+      if (other && *message.machine_id != api::envd::kNobodysMachine) missing = remove_ssh_host_keys("");
     });
   }
   if (message.hostname) attempt("hostname", [&] { set_host_name(*message.hostname); });

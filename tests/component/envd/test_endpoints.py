@@ -266,6 +266,10 @@ def test_another_machine_is_another(guest):
     guest.shell("echo mine >/etc/ssh/ssh_host_ed25519_key")
     assert init(guest, {"sandboxId": "cl-two", "machineId": "2" * 32})[0] == 204  # resumed
     assert guest.shell("cat /etc/ssh/ssh_host_ed25519_key")[0] == b"mine\n"
+    assert init(guest, {"sandboxId": "cl-nobody", "machineId": "0" * 32})[0] == 204  # before it is snapshotted
+    assert guest.shell("cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key")[0] == b"0" * 32 + b"\nmine\n"
+    assert init(guest, {"sandboxId": "cl-two", "machineId": "2" * 32})[0] == 204
+    assert b"mine" not in guest.shell("cat /etc/ssh/ssh_host_* 2>/dev/null; true")[0]
     # What is no machine id changes nothing.
     assert init(guest, {"sandboxId": "cl-three", "machineId": "../../x"})[0] == 400
     assert guest.shell("cat /etc/machine-id")[0] == b"2" * 32 + b"\n"
