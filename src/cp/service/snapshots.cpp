@@ -122,6 +122,7 @@ Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
   row.vcpus = made.vcpus > 0 ? made.vcpus : capsule.vcpus;
   row.memory_mb = made.memory_mb > 0 ? made.memory_mb : capsule.memory_mb;
   row.size_bytes = made.size_bytes;
+  if (!made.default_user.empty()) row.default_user = made.default_user;  // as in the capsule
   row.metadata = capsule.metadata;
   row.created_at = now();
   row.making_until.reset();

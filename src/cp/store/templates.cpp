@@ -90,8 +90,9 @@ bool finish_snapshot(db::Connection& connection, const Template& row, const mode
                      const std::string& generation) {
   const auto changed = connection.execute(
       "UPDATE templates SET vcpus = $2, memory_mb = $3, size_bytes = $4, metadata = $5, created_at = $6, "
-      "making_until = NULL WHERE id = $1",
-      {row.id.text(), row.vcpus, row.memory_mb, row.size_bytes, row.metadata, row.created_at.us});
+      "default_user = $7, making_until = NULL WHERE id = $1",
+      {row.id.text(), row.vcpus, row.memory_mb, row.size_bytes, row.metadata, row.created_at.us,
+       row.default_user});
   if (changed == 0) return false;
   connection.execute("DELETE FROM template_hosts WHERE template_id = $1", {row.id.text()});
   set_place(connection, row.id, host, generation);

@@ -42,7 +42,7 @@ std::vector<Template> templates_named(db::Connection& connection, const model::T
 
 // Throws Error(already_exists) if the team has that name.
 void begin_snapshot(db::Connection& connection, const Template& row);
-// Sizes, metadata and creation of `row`, and `host` as the only place where its files are. False if it was
+// Sizes, metadata, user and creation of `row`, and `host` as the only place where its files are. False if it was
 // deleted meanwhile.
 bool finish_snapshot(db::Connection& connection, const Template& row, const model::HostId& host,
                      const std::string& generation);

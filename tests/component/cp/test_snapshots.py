@@ -82,6 +82,14 @@ def test_how_a_capsule_is_booted(plane):
     assert [request.get("boot", "") for request in plane.agent.called("CreateSandbox")] == ["", "", "cold"]
 
 
+def test_its_user_is_the_one_of_the_capsule(plane):
+    capsule = plane.create()
+    plane.agent.on["CreateSnapshot"] = lambda agent, request: {**agent.create_snapshot(request), "defaultUser": "dev"}
+    made(plane, capsule, "mine")
+    plane.create(template="mine")
+    assert plane.agent.called("CreateSandbox")[-1]["defaultUser"] == "dev"
+
+
 def test_without_a_name(plane):
     capsule = plane.create()
     first, second = made(plane, capsule)["name"], made(plane, capsule)["name"]
