@@ -127,9 +127,9 @@ DmCommand run_simple(const Fd& control, unsigned long command, const std::string
 // For commands that answer with data: grows the buffer until the answer fits. Absent when there is no such
 // device.
 std::optional<DmCommand> run_query(const Fd& control, unsigned long command, const std::string& name,
-                                   const char* what) {
+                                   const char* what, std::uint32_t flags = 0) {
   for (std::size_t bytes = limits::kDmReplyBytes; bytes <= limits::kDmReplyMaxBytes; bytes *= 4) {
-    DmCommand message(name, 0, bytes);
+    DmCommand message(name, flags, bytes);
     if (const int error = message.run(control, command)) {
       if (error == ENXIO) return std::nullopt;
       errno = error;
@@ -191,7 +191,23 @@ bool has_target(const Fd& control, const std::string& target) {
 
 DmTarget snapshot_target(std::uint64_t sector_count, const std::string& origin, const std::string& store,
                          unsigned chunk_sectors) {
-  return {0, sector_count, "snapshot", fmt::format("{} {} P {}", origin, store, chunk_sectors)};
+  // P: persistent; O: a full store does not become an invalid one.
+  return {0, sector_count, "snapshot", fmt::format("{} {} PO {}", origin, store, chunk_sectors)};
+}
+
+DmSnapshotStore parse_snapshot_status(std::string_view text) {
+  using State = DmSnapshotStore::State;
+  text = trim(text);
+  if (text == "Invalid" || text == "Merge failed") return {State::invalid, 0, 0};
+  if (text == "Overflow") return {State::overflowed, 0, 0};
+  const auto slash = text.find('/');
+  const auto space = text.find(' ');
+  if (slash != std::string_view::npos && space != std::string_view::npos && slash < space) {
+    const auto used = parse_int<std::uint64_t>(text.substr(0, slash));
+    const auto total = parse_int<std::uint64_t>(text.substr(slash + 1, space - slash - 1));
+    if (used && total) return {State::usable, *used * kSectorBytes, *total * kSectorBytes};
+  }
+  throw_error(ErrorCode::internal, "the status of a snapshot device is \"{}\"", text);
 }
 
 DmTarget linear_target(std::uint64_t sector_count, const std::string& device, std::uint64_t offset_sectors) {
@@ -241,11 +257,19 @@ DmInfo DmDevice::info() const {
 }
 
 std::vector<DmTargetStatus> DmDevice::status() const {
+  return query_targets(0, "ask for the status of device");
+}
+
+std::vector<DmTargetStatus> DmDevice::table() const {
+  return query_targets(DM_STATUS_TABLE_FLAG, "ask for the table of device");
+}
+
+std::vector<DmTargetStatus> DmDevice::query_targets(std::uint32_t flags, const char* what) const {
   std::vector<DmTargetStatus> statuses;
-  const auto answer = run_query(open_control(), DM_TABLE_STATUS, name_, "ask for the status of device");
+  const auto answer = run_query(open_control(), DM_TABLE_STATUS, name_, what, flags);
   if (!answer) {
     errno = ENXIO;
-    throw_errno("ask for the status of device {}", name_);
+    throw_errno("{} {}", what, name_);
   }
   const dm_ioctl header = answer->header();
   std::size_t at = header.data_start;

@@ -23,7 +23,8 @@ struct DmTarget {
 
 // A view on `origin` (a block device, never written) of `sector_count` sectors, with what is written kept in
 // `store` (a block device that this view owns alone). Persistent: the store can be used again with the same
-// origin. `chunk_sectors` 8 is 4 KiB.
+// origin. A store that is too small makes writes fail and keeps what it has; one that cannot be written makes
+// the kernel mark it as invalid, which loses all of it. `chunk_sectors` 8 is 4 KiB.
 DmTarget snapshot_target(std::uint64_t sector_count, const std::string& origin, const std::string& store,
                          unsigned chunk_sectors = 8);
 DmTarget linear_target(std::uint64_t sector_count, const std::string& device,
@@ -42,6 +43,21 @@ struct DmTargetStatus {
   std::string type;
   std::string text;  // snapshot: "USED/TOTAL METADATA" in sectors, or "Invalid", "Overflow"
 };
+
+// What a snapshot target says of its store. The kernel fills it from the front, so `used` is also where the
+// next write goes.
+struct DmSnapshotStore {
+  enum class State {
+    usable,
+    overflowed,  // writes fail until the table is loaded again; nothing is lost
+    invalid,     // nothing can be read, now or later
+  };
+  State state = State::usable;
+  std::uint64_t used_bytes = 0;  // both 0 unless usable: the kernel does not tell
+  std::uint64_t total_bytes = 0;
+};
+// Throws Error(internal) for a text that is none of a snapshot target.
+DmSnapshotStore parse_snapshot_status(std::string_view text);
 
 // Owns a mapped device and removes it.
 class DmDevice {
@@ -62,6 +78,8 @@ class DmDevice {
   std::string path() const { return "/dev/mapper/" + name_; }
   DmInfo info() const;                         // throws SystemError
   std::vector<DmTargetStatus> status() const;  // throws SystemError
+  // The parameters in effect, as the kernel spells them: devices as "MAJOR:MINOR". Throws SystemError.
+  std::vector<DmTargetStatus> table() const;
   // Holds up writes and flushes what is on its way, until resume(). Throws SystemError.
   void suspend();
   void resume();
@@ -74,6 +92,7 @@ class DmDevice {
  private:
   explicit DmDevice(std::string name) noexcept : name_(std::move(name)) {}
   void reset() noexcept;
+  std::vector<DmTargetStatus> query_targets(std::uint32_t flags, const char* what) const;
   std::string name_;  // empty when there is nothing to remove
 };
 

@@ -1,7 +1,17 @@
 #include "agent/disk/dm_snapshot.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
 #include "core/base/error.h"
+#include "core/base/scope_guard.h"
+#include "core/base/text.h"
+#include "core/log/log.h"
 #include "linux/device_mapper.h"
+#include "linux/fd.h"
+#include "linux/file.h"
 #include "linux/loop_device.h"
 
 // Loop devices here belong to nobody: they are attached with "auto clear" and released at once, so each lives
@@ -49,6 +59,58 @@ BorrowedLoop origin_loop(const std::string& image) {
   return BorrowedLoop(sys::LoopDevice::attach(image, options));
 }
 
+bool same_file(const std::string& one, const std::string& other) {
+  struct stat first{};
+  struct stat second{};
+  return ::stat(one.c_str(), &first) == 0 && ::stat(other.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// The files below a device, as its table names them ("MAJOR:MINOR MAJOR:MINOR PO 8"): image, then CoW file.
+std::vector<std::string> files_below(const sys::DmDevice& device) {
+  const auto targets = device.table();
+  if (targets.size() != 1 || targets[0].type != "snapshot") return {};
+  std::vector<std::string> files;
+  for (std::string_view word : split(targets[0].text, ' ')) {
+    if (files.size() == 2) break;
+    if (!word.starts_with("7:")) return {};
+    const auto loops = sys::list_loop_devices();
+    const auto at = std::find_if(loops.begin(), loops.end(), [&](const sys::LoopInfo& loop) {
+      return loop.path == fmt::format("/dev/loop{}", word.substr(2));
+    });
+    if (at == loops.end()) return {};
+    files.push_back(at->backing_file);
+  }
+  return files;
+}
+
+sys::DmSnapshotStore store_of(const sys::DmDevice& device, const DiskRecord& record) {
+  const auto targets = device.status();
+  if (targets.size() != 1 || targets[0].type != "snapshot")
+    throw_error(ErrorCode::internal, "{} is no snapshot device", device.path());
+  const auto store = sys::parse_snapshot_status(targets[0].text);
+  if (store.state == sys::DmSnapshotStore::State::invalid)
+    throw_error(
+        ErrorCode::data_loss,
+        "the disk of sandbox {} is lost: {} could not be written, probably because the host's disk was "
+        "full, and the kernel has marked it as invalid; destroy the sandbox, or resume it from a "
+        "snapshot",
+        record.sandbox_id, record.cow_path);
+  return store;
+}
+
+// Whether [from, from + bytes) of the file now has blocks, so that writing there cannot fail for want of
+// room.
+bool take_room(const sys::Fd& file, std::uint64_t from, std::uint64_t bytes, const std::string& path) {
+  while (::fallocate(file.get(), 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == ENOSPC || errno == EDQUOT) return false;
+    if (errno == EOPNOTSUPP) return true;  // a file system that cannot promise; nothing to be done
+    throw_errno("take room for {}", path);
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string dm_name(const std::string& sandbox_id) {
@@ -65,7 +127,13 @@ std::uint64_t dm_cow_bytes(std::uint64_t image_bytes) noexcept {
 void open_dm_snapshot(const DiskRecord& record) {
   const std::string name = dm_name(record.sandbox_id);
   if (auto existing = sys::DmDevice::adopt(name)) {
-    existing->release();
+    ScopeGuard keep([&] { existing->release(); });
+    const auto files = files_below(*existing);
+    if (files.size() != 2 || !same_file(files[0], record.image) || !same_file(files[1], record.cow_path))
+      throw_error(ErrorCode::already_exists,
+                  "{} is not over {} and {}: it belongs to somebody else (dmsetup table {})",
+                  existing->path(), record.image, record.cow_path, name);
+    (void)store_of(*existing, record);
     return;
   }
   const BorrowedLoop origin = origin_loop(record.image);
@@ -75,7 +143,51 @@ void open_dm_snapshot(const DiskRecord& record) {
   const auto target =
       sys::snapshot_target(record.image_bytes / sys::kSectorBytes, origin.path(), cow.path(), kChunkSectors);
   auto device = sys::DmDevice::create(name, {target});
+  (void)store_of(device, record);  // a store that was given up is accepted by the kernel, and then useless
   device.release();
+}
+
+StoreLevel reserve_dm_store(const DiskRecord& record) {
+  auto device = sys::DmDevice::adopt(dm_name(record.sandbox_id));
+  if (!device) {
+    errno = ENXIO;
+    throw_errno("look at the disk of sandbox {}", record.sandbox_id);
+  }
+  ScopeGuard keep([&] { device->release(); });
+  const auto store = store_of(*device, record);
+  // Its size takes every chunk of the image, so it can only be the file of another wrenn that overflows.
+  if (store.state == sys::DmSnapshotStore::State::overflowed) return {StoreRoom::none, 0, 0};
+  StoreLevel level{StoreRoom::ample, store.used_bytes, store.total_bytes};
+  const std::uint64_t rest = store.total_bytes - std::min(store.used_bytes, store.total_bytes);
+  if (rest == 0) return level;
+  const sys::Fd file = sys::open_file(record.cow_path, O_RDWR);
+  if (take_room(file, store.used_bytes, std::min(rest, kStoreAheadBytes), record.cow_path)) return level;
+  level.room = take_room(file, store.used_bytes, std::min(rest, kStoreLowBytes), record.cow_path)
+                   ? StoreRoom::low
+                   : StoreRoom::none;
+  return level;
+}
+
+void close_dm_snapshot(const DiskRecord& record) {
+  const std::string name = dm_name(record.sandbox_id);
+  std::uint64_t used = 0;
+  if (auto device = sys::DmDevice::adopt(name)) {
+    ScopeGuard keep([&] { device->release(); });
+    try {
+      used = store_of(*device, record).used_bytes;
+    } catch (const Error& error) {
+      log::warn("a disk is closed that the kernel gave up",
+                {{"sandbox", record.sandbox_id}, {"error", error.what()}});
+    }
+  }
+  sys::remove_dm_device(name);
+  const auto file = used > 0 ? sys::try_open_file(record.cow_path, O_RDWR) : std::nullopt;
+  if (!file) return;
+  // Nobody writes any more, so what was used then is all that is used.
+  const std::uint64_t end = sys::file_size(*file);
+  if (end > used)
+    (void)::fallocate(file->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used),
+                      static_cast<off_t>(end - used));
 }
 
 }  // namespace wrenn::agent::disk

@@ -1,6 +1,10 @@
 // Root disks on real kernel objects, checked by tools that are not ours.
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include <optional>
 
 #include "agent/disk/dm_snapshot.h"
 #include "agent/disk/root_disk.h"
@@ -11,6 +15,7 @@
 #include "linux/fd.h"
 #include "linux/file.h"
 #include "linux/loop_device.h"
+#include "linux/mount_point.h"
 #include "linux/temp_dir.h"
 
 using namespace wrenn;
@@ -179,4 +184,134 @@ TEST_CASE_METHOD(Host, "device-mapper disks share their image and can be set up 
   CHECK(read(records[0]) == "from guest one");
   CHECK(list_leftover_devices().size() >= 2);
   for (const DiskRecord& record : records) destroy_disk(record);
+}
+
+namespace {
+
+// A file system of its own, so that it can be filled: an ext4 image on a loop device.
+class SmallFileSystem {
+ public:
+  SmallFileSystem(const std::string& directory, std::uint64_t bytes) : directory_(directory + "/small") {
+    const std::string image = directory + "/small.ext4";
+    (void)sys::create_sparse_file(image, bytes);
+    const std::string made = run({"mke2fs", "-q", "-t", "ext4", "-F", "-m", "0", image});
+    if (!made.empty()) FAIL(made);
+    loop_.emplace(sys::LoopDevice::attach(image, {}));
+    sys::make_directories(directory_);
+    REQUIRE(::mount(loop_->path().c_str(), directory_.c_str(), "ext4", 0, nullptr) == 0);
+    mount_.emplace(sys::Mount::adopt(directory_));
+  }
+  const std::string& directory() const noexcept { return directory_; }
+  // Takes all room but `left_bytes` of it.
+  void fill(std::uint64_t left_bytes) {
+    struct statvfs room{};
+    REQUIRE(::statvfs(directory_.c_str(), &room) == 0);
+    const std::uint64_t available = room.f_bavail * room.f_bsize;
+    REQUIRE(available > left_bytes);
+    const sys::Fd file = sys::create_sparse_file(directory_ + "/filler", available - left_bytes);
+    REQUIRE(::fallocate(file.get(), 0, 0, static_cast<off_t>(available - left_bytes)) == 0);
+  }
+  void clear() { REQUIRE(::unlink((directory_ + "/filler").c_str()) == 0); }
+
+ private:
+  std::string directory_;
+  std::optional<sys::LoopDevice> loop_;
+  std::optional<sys::Mount> mount_;
+};
+
+constexpr std::uint64_t kMiB = 1ULL << 20;
+constexpr std::uint64_t kBigImageBytes = 400 * kMiB;
+
+DiskRecord make_dm_disk(const std::string& directory, const std::string& cow_directory) {
+  DiskSpec spec;
+  spec.sandbox_id = "cl-full";
+  spec.image = directory + "/big";
+  if (!sys::exists(spec.image)) (void)sys::create_sparse_file(spec.image, kBigImageBytes);
+  spec.cow_path = cow_directory + "/cow";
+  return create_disk(DiskKind::dm_snapshot, spec);
+}
+
+// Writes `bytes` at `offset` past the page cache of the device; false when the device refuses.
+bool write_device(const DiskRecord& record, std::uint64_t offset, std::uint64_t bytes) {
+  const sys::Fd device = sys::open_file(disk_source(record).path, O_RDWR);
+  const std::string block(kMiB, 'x');
+  for (std::uint64_t done = 0; done < bytes; done += block.size())
+    if (::pwrite(device.get(), block.data(), block.size(), static_cast<off_t>(offset + done)) !=
+        static_cast<ssize_t>(block.size()))
+      return false;
+  return ::fsync(device.get()) == 0;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Host, "room for a device-mapper disk is taken ahead and given back", "[host][disk]") {
+  NEEDS(dm_problem());
+  const auto directory = sys::TempDir::create("/tmp/wrenn-test-");
+  SmallFileSystem host(directory.path(), 512 * kMiB);
+  const DiskRecord record = make_dm_disk(directory.path(), host.directory());
+  StoreLevel level = reserve_dm_store(record);
+  CHECK(level.room == StoreRoom::ample);
+  CHECK(level.used_bytes < kMiB);
+  CHECK(level.total_bytes > kBigImageBytes);
+  CHECK(allocated_bytes(record) >= kStoreAheadBytes);
+
+  // With the host's disk full, what was taken ahead can still be written.
+  host.fill(kMiB);
+  CHECK(reserve_dm_store(record).room == StoreRoom::ample);
+  CHECK(write_device(record, 0, 40 * kMiB));
+  CHECK(reserve_dm_store(record).room == StoreRoom::low);
+  CHECK(write_device(record, 40 * kMiB, 40 * kMiB));
+  level = reserve_dm_store(record);
+  CHECK(level.room == StoreRoom::none);
+  CHECK(level.used_bytes > 80 * kMiB);
+  // Room came back: the machine may run on.
+  host.clear();
+  CHECK(reserve_dm_store(record).room == StoreRoom::ample);
+  CHECK(write_device(record, 80 * kMiB, 40 * kMiB));
+
+  close_dm_snapshot(record);
+  close_dm_snapshot(record);
+  CHECK(allocated_bytes(record) < 130 * kMiB);
+  open_disk(record);
+  std::string text(2, '\0');
+  sys::pread_full(sys::open_file(disk_source(record).path, O_RDONLY),
+                  std::as_writable_bytes(std::span(text.data(), text.size())), 119 * kMiB);
+  CHECK(text == "xx");
+  destroy_disk(record);
+  CHECK_THROWS_AS(reserve_dm_store(record), SystemError);
+}
+
+TEST_CASE_METHOD(Host, "a device-mapper disk that the kernel gave up is told, not used", "[host][disk]") {
+  NEEDS(dm_problem());
+  const auto directory = sys::TempDir::create("/tmp/wrenn-test-");
+  SmallFileSystem host(directory.path(), 128 * kMiB);
+  const DiskRecord record = make_dm_disk(directory.path(), host.directory());
+  host.fill(8 * kMiB);
+  CHECK_FALSE(write_device(record, 0, 64 * kMiB));  // nobody took room ahead
+  for (const auto& use : {+[](const DiskRecord& disk) { (void)reserve_dm_store(disk); },
+                          +[](const DiskRecord& disk) { open_disk(disk); },
+                          +[](const DiskRecord& disk) {
+                            release_disk(disk);
+                            open_disk(disk);
+                          }}) {
+    try {
+      use(record);
+      FAIL("a lost disk was opened");
+    } catch (const Error& error) {
+      CHECK(error.code() == ErrorCode::data_loss);
+    }
+  }
+  destroy_disk(record);
+}
+
+TEST_CASE_METHOD(Host, "a device of our name over other files is left alone", "[host][disk]") {
+  NEEDS(dm_problem());
+  const auto directory = sys::TempDir::create("/tmp/wrenn-test-");
+  const DiskRecord record = make_dm_disk(directory.path(), directory.path());
+  DiskRecord other = record;
+  other.cow_path = directory.path() + "/other";
+  (void)sys::create_sparse_file(other.cow_path, dm_cow_bytes(kBigImageBytes));
+  CHECK_THROWS_AS(open_disk(other), Error);
+  open_disk(record);
+  destroy_disk(record);
 }
