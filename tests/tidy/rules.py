@@ -40,6 +40,7 @@ DOORS = [
     (r"CLI/", ["cli/"], "parse arguments in src/cli and pass a struct"),
     (r"sqlite3\.h", ["core/db/sqlite.cpp"], 'use "core/db/database.h"'),
     (r"\bzlib\.h", ["core/compress/gzip.cpp"], 'use "core/compress/gzip.h"'),
+    (r"xxhash", ["core/base/checksum.cpp"], 'use "core/base/checksum.h"'),
     (r"libpq", ["core/db/postgres.cpp"], 'use "core/db/database.h"'),
     (r"openssl/", ["core/crypto/", "core/net/tls", "core/async/asio.h", "core/http/blocking_client.cpp"], 'use "core/crypto/…" or "core/net/tls.h"'),
     (r"catch2/", [], "tests belong under tests/"),
