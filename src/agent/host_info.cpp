@@ -35,6 +35,9 @@ api::agent::HostInfo read_host_info(const std::string& directory) {
     out.generation = image.generation;
     out.default_user = image.default_user;
     out.size_bytes = static_cast<std::int64_t>(image.allocated_bytes);
+    out.snapshot = image.snapshot;
+    out.vcpus = image.vcpus;
+    out.memory_mb = image.memory_mb;
   }
   return info;
 }

@@ -1,5 +1,5 @@
-#include <sys/statvfs.h>
 #include <signal.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -86,6 +86,7 @@ class HostMechanisms final : public Mechanisms {
     return {.kind = options_.disk_kind,
             .sandbox_id = spec.sandbox_id,
             .image = spec.image,
+            .layers = options_.disk_kind == disk::DiskKind::qcow2 ? spec.layers : std::vector<std::string>(),
             .cow_path = spec.cow_path,
             .image_bytes = 0,
             .size_bytes = spec.size_bytes};
@@ -93,12 +94,14 @@ class HostMechanisms final : public Mechanisms {
   // A full disk would otherwise show as an I/O error somewhere inside the guest.
   void require_free_space() const {
     struct statvfs info{};
-    if (::statvfs(options_.directory.c_str(), &info) != 0) throw_errno("ask for free space at {}", options_.directory);
+    if (::statvfs(options_.directory.c_str(), &info) != 0)
+      throw_errno("ask for free space at {}", options_.directory);
     const std::uint64_t free = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
     if (free >= limits::kDiskReserveBytes) return;
-    throw_error(ErrorCode::resource_exhausted,
-                "only {} MiB are free at {}, and {} MiB are kept for the sandboxes there: remove some, or free space",
-                free >> 20, options_.directory, limits::kDiskReserveBytes >> 20);
+    throw_error(
+        ErrorCode::resource_exhausted,
+        "only {} MiB are free at {}, and {} MiB are kept for the sandboxes there: remove some, or free space",
+        free >> 20, options_.directory, limits::kDiskReserveBytes >> 20);
   }
 
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
@@ -141,8 +144,23 @@ class HostMechanisms final : public Mechanisms {
     claims_.give_back(sandbox_claim(sandbox_id));
   }
 
+  disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) override {
+    return disk::freeze_by_copy(record, layer);
+  }
+  disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) override {
+    return disk::freeze_by_link(record, layer);
+  }
+  void make_overlay(const disk::DiskRecord& record) override { disk::make_overlay(record); }
+
+  std::shared_ptr<const snapshot::MemoryBase> load_base(const std::string& path, int memory_mib) override {
+    return path.empty() ? snapshot::MemoryBase::zeros(memory_mib)
+                        : snapshot::MemoryBase::load(path, memory_mib);
+  }
+  void restore_memory(const snapshot::Snapshot& snapshot, const vmm::MachineRecord& machine) override {
+    if (snapshot.pages) snapshot::restore_pages(*snapshot.pages, snapshot.manifest.pages_checksum, machine);
+  }
   void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) override {
-    const auto written = draft.write_memory(machine);
+    const auto written = draft.write_pages(machine);
     log::debug("wrote the memory of a sandbox",
                {{"dirty_mib", written.dirty_bytes >> 20}, {"of_these_zero_mib", written.zero_bytes >> 20}});
   }

@@ -37,12 +37,17 @@ struct Record {
   std::string default_user;
   std::map<std::string, std::string> default_env;
   std::map<std::string, std::string> metadata;
+  std::string boot;  // "cold", or empty
 
   // What it was made of.
   std::string image;  // absolute path of the template's generation
   std::string kernel_version;
   std::string envd_version;  // as the guest states it
   std::string access_token;
+  // What the guest's envd takes for its token until it has been told the above: that of the machine it was
+  // cloned from.
+  std::string previous_token;
+  bool introduced = false;  // it has been told who it is, once
 
   // What exists of it on this host now (or is about to).
   std::optional<std::int32_t> slot;
@@ -59,7 +64,10 @@ struct Record {
       json::field("memoryMb", &Record::memory_mb), json::field("diskSizeMb", &Record::disk_size_mb),
       json::field("timeoutSec", &Record::timeout_sec), json::field("defaultUser", &Record::default_user),
       json::field("defaultEnv", &Record::default_env), json::field("metadata", &Record::metadata),
-      json::field("image", &Record::image), json::field("kernelVersion", &Record::kernel_version),
+      json::field("boot", &Record::boot, json::kOmitEmpty),
+      json::field("previousToken", &Record::previous_token, json::kOmitEmpty),
+      json::field("introduced", &Record::introduced), json::field("image", &Record::image),
+      json::field("kernelVersion", &Record::kernel_version),
       json::field("envdVersion", &Record::envd_version), json::field("accessToken", &Record::access_token),
       json::field("slot", &Record::slot), json::field("disk", &Record::disk),
       json::field("machine", &Record::machine));

@@ -32,16 +32,18 @@ inline constexpr auto kPauseAll = 120s;  // all sandboxes when the agent ends wi
 inline constexpr int kPauseAllParallel = 2;
 
 // What was made from other sandboxes, and what it is made from.
-inline constexpr auto kCollectInterval = 5s;      // between two looks for layers that nothing names
-inline constexpr auto kHoldUsers = 1s;            // the guest's answer when its users' programs are to stop for a moment
-inline constexpr auto kIntroduction = 30s;        // a request waits so long for a new clone to know who it is
-inline constexpr std::size_t kGoldensKept = 16;   // whose memory is kept at hand while no sandbox uses it
-inline constexpr auto kGoldenRetry = 60s;         // after a failure to make one; sandboxes boot meanwhile
-inline constexpr auto kGoldenSettle = 300ms;      // after the guest's first answer, before it is frozen
+inline constexpr auto kCollectInterval = 5s;  // between two looks for layers that nothing names
+inline constexpr auto kHoldUsers =
+    1s;  // the guest's answer when its users' programs are to stop for a moment
+inline constexpr auto kIntroduction = 30s;       // a request waits so long for a new clone to know who it is
+inline constexpr std::size_t kGoldensKept = 16;  // whose memory is kept at hand while no sandbox uses it
+inline constexpr auto kGoldenRetry = 60s;        // after a failure to make one; sandboxes boot meanwhile
+inline constexpr std::chrono::milliseconds kWarmUp = 10s;  // the first program in it
+inline constexpr auto kGoldenSettle = 300ms;       // after the guest's first answer, before it is frozen
 inline constexpr std::size_t kForkChildren = 100;  // of one call
 inline constexpr std::size_t kCheckpointName = 64;
-// Children share what they inherit only if it is made a base of its own, which costs a copy of all memory. From so much
-// on, per child, that is cheaper than writing the pages into each.
+// Children share what they inherit only if it is made a base of its own, which costs a copy of all memory.
+// From so much on, per child, that is cheaper than writing the pages into each.
 inline constexpr std::uint64_t kForkMergeBytes = 256ULL << 20;
 
 // Sandboxes looked after at once when the agent starts: a guest that does not answer must not hold up the

@@ -57,6 +57,10 @@ class Mechanisms {
   virtual void release_disk(const disk::DiskRecord& record) = 0;
   virtual void destroy_disk(const disk::DiskRecord& record) = 0;
   virtual std::uint64_t disk_bytes(const disk::DiskRecord& record) = 0;
+  // Freezing a disk: disk/root_disk.h.
+  virtual disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) = 0;
+  virtual disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) = 0;
+  virtual void make_overlay(const disk::DiskRecord& record) = 0;
 
   // The sandbox's own cgroup, as a descriptor for the VMM's start; absent where there are none. An existing
   // one is used.
@@ -68,8 +72,11 @@ class Mechanisms {
   virtual bool claim_sandbox(const std::string& sandbox_id) = 0;
   virtual void unclaim_sandbox(const std::string& sandbox_id) = 0;
 
-  // The memory of a paused machine.
+  // What a machine's memory starts from: `path` as in a manifest, empty for zeros.
+  virtual std::shared_ptr<const snapshot::MemoryBase> load_base(const std::string& path, int memory_mib) = 0;
+  // The memory of a paused machine, and back into one that was made from a snapshot and has not run.
   virtual void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) = 0;
+  virtual void restore_memory(const snapshot::Snapshot& snapshot, const vmm::MachineRecord& machine) = 0;
 
   // Kills a VMM that cannot be talked to and waits for its end.
   virtual void kill_machine(const vmm::MachineRecord& machine) = 0;

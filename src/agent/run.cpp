@@ -42,6 +42,9 @@ std::string prepare_directory(const std::string& asked) {
   if (!real) throw_errno("resolve {}", asked);
   const std::string directory = real.get();
   for (const char* part : {"/sandboxes", "/snapshots"}) sys::make_directories(directory + part, 0711);
+  // Guests' memory and disks; VMMs get them as descriptors.
+  for (const char* part : {"/layers", "/golden", "/checkpoints"})
+    sys::make_directories(directory + part, 0700);
   return directory;
 }
 
@@ -118,6 +121,7 @@ struct Ground {
   sys::Fd lock;
   std::string cgroup;
   disk::DiskKind disk_kind = disk::DiskKind::qcow2;
+  Secret seal_key;
 };
 Ground prepare_ground(const Config& config) {
   // Network namespaces, TAPs and mounts: without these two nothing works, and every later message would be a
@@ -142,6 +146,7 @@ Ground prepare_ground(const Config& config) {
   if (!problem.empty())
     log::warn("sandboxes run without limits of their own on the host", {{"why", problem}});
   ground.disk_kind = disk_kind(config.disk);
+  ground.seal_key = snapshot::load_seal_key(ground.directory + "/snapshot.key");
   return ground;
 }
 
@@ -183,7 +188,9 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     co_await registry.recover();
     background.spawn(registry.watch_idle());
     background.spawn(host.slots.fill());
+    background.spawn(host.layers.watch());
     background.spawn(warm_up(host));
+    background.spawn(registry.warm_templates());
     co_await listen_until(config, hooks, host, registry);
   } catch (...) {
     error = std::current_exception();
@@ -232,6 +239,8 @@ Task<> serve(Config config, Hooks hooks) {
   slot_options.ready = static_cast<std::size_t>(config.ready_slots);
   sandbox::SlotPool slots(executor, sys, *mechanisms, figures, slot_options);
   sandbox::BootQueue boots(executor, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  sandbox::Layers layers(executor, sys, ground.directory);
+  sandbox::MemoryBases bases(executor, sys, *mechanisms);
   sandbox::Host host{.directory = ground.directory,
                      .executor = executor,
                      .sys = sys,
@@ -240,8 +249,11 @@ Task<> serve(Config config, Hooks hooks) {
                      .engine = engine,
                      .slots = slots,
                      .boots = boots,
+                     .layers = layers,
+                     .bases = bases,
                      .figures = figures,
-                     .agent_version = WRENN_VERSION};
+                     .agent_version = WRENN_VERSION,
+                     .seal_key = ground.seal_key};
 
   // 3. Adopt what runs, sweep what is nobody's, then answer; at the end the machines live on without us, or
   // are paused.

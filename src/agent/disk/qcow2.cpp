@@ -58,7 +58,8 @@ T read(std::string_view data, std::size_t at) {
 
 }  // namespace
 
-Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_file) {
+Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_file,
+                       std::string_view backing_format) {
   if (virtual_bytes == 0 || virtual_bytes % 512 != 0 || virtual_bytes > kMaxVirtualBytes)
     throw_error(ErrorCode::invalid_argument, "a disk of {} bytes: must be a multiple of 512 up to {} GiB",
                 virtual_bytes, kMaxVirtualBytes >> 30);
@@ -70,8 +71,9 @@ Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_f
   const std::uint64_t used_clusters = kL1Table / kClusterBytes + l1_clusters;
   std::string extensions;
   append(extensions, kBackingFormat);
-  append(extensions, std::uint32_t{3});
-  extensions += std::string_view("raw\0\0\0\0\0", 8);
+  append(extensions, static_cast<std::uint32_t>(backing_format.size()));
+  extensions += backing_format;
+  extensions.resize((extensions.size() + 7) / 8 * 8, '\0');
   append(extensions, std::uint64_t{0});  // end of extensions: type 0, length 0
 
   std::string header;

@@ -22,7 +22,9 @@ struct Qcow2Layout {
 
 // Throws Error(invalid_argument) for a size that is no multiple of 512 or above 16 TiB, and for a path that
 // does not fit.
-Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_file);
+// `backing_format` is "raw" or "qcow2".
+Qcow2Layout plan_qcow2(std::uint64_t virtual_bytes, const std::string& backing_file,
+                       std::string_view backing_format = "raw");
 
 // What open_disk() compares. Absent when `head`, the first kQcow2HeadBytes of a file, is no qcow2 file of
 // this kind.

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view kDevicePrefix = "wrenn-";
 constexpr std::uint64_t kSector = sys::kSectorBytes;
+constexpr mode_t kLayerMode = 0400;  // nobody opens it for writing any more
 
 std::uint64_t image_size(const std::string& image) {
   const auto file = sys::try_open_file(image, O_RDONLY);
@@ -31,8 +32,13 @@ std::uint64_t image_size(const std::string& image) {
   return bytes;
 }
 
+const std::string& backing_of(const DiskRecord& record) {
+  return record.layers.empty() ? record.image : record.layers.back();
+}
+
 void write_qcow2(const sys::Fd& file, const DiskRecord& record) {
-  const Qcow2Layout layout = plan_qcow2(record.size_bytes, record.image);
+  const Qcow2Layout layout =
+      plan_qcow2(record.size_bytes, backing_of(record), record.layers.empty() ? "raw" : "qcow2");
   if (::ftruncate(file.get(), static_cast<off_t>(layout.file_bytes)) != 0)
     throw_errno("size {}", record.cow_path);
   for (const Qcow2Piece& piece : layout.pieces)
@@ -42,7 +48,7 @@ void write_qcow2(const sys::Fd& file, const DiskRecord& record) {
 void check_qcow2(const DiskRecord& record, const sys::Fd& file) {
   const std::string head = sys::read_up_to(file, kQcow2HeadBytes);
   const auto summary = parse_qcow2_head(head);
-  if (!summary || summary->virtual_bytes != record.size_bytes || summary->backing_file != record.image)
+  if (!summary || summary->virtual_bytes != record.size_bytes || summary->backing_file != backing_of(record))
     throw_error(ErrorCode::data_loss, "{} is not the disk of sandbox {} any more: its header was changed",
                 record.cow_path, record.sandbox_id);
 }
@@ -76,20 +82,24 @@ DiskRecord create_disk(DiskKind kind, const DiskSpec& spec) {
   record.kind = kind;
   record.sandbox_id = spec.sandbox_id;
   record.image = spec.image;
+  if (kind == DiskKind::qcow2) record.layers = spec.layers;
   record.cow_path = spec.cow_path;
   record.image_bytes = image_size(spec.image);
   record.size_bytes = record.image_bytes;
   if (kind == DiskKind::qcow2 && spec.size_bytes > record.image_bytes)
     record.size_bytes = spec.size_bytes / kSector * kSector;
 
-  const std::uint64_t file_bytes = kind == DiskKind::qcow2 ? 0 : dm_cow_bytes(record.image_bytes);
-  const sys::Fd file = sys::create_sparse_file(record.cow_path, file_bytes);
-  ScopeGuard remove_file([&] { ::unlink(record.cow_path.c_str()); });
   if (kind == DiskKind::qcow2) {
-    write_qcow2(file, record);
-  } else {
-    open_dm_snapshot(record);
+    make_overlay(record);
+    return record;
   }
+  ScopeGuard remove_file([&] { ::unlink(record.cow_path.c_str()); });
+  if (spec.layers.empty()) {
+    (void)sys::create_sparse_file(record.cow_path, dm_cow_bytes(record.image_bytes));
+  } else {
+    sys::copy_sparse(spec.layers.back(), record.cow_path);
+  }
+  open_dm_snapshot(record);
   remove_file.dismiss();
   return record;
 }
@@ -101,6 +111,10 @@ void open_disk(const DiskRecord& record) {
                 "the image {} has {} bytes, but had {} when sandbox {} was made from it: images must never "
                 "be changed",
                 record.image, bytes, record.image_bytes, record.sandbox_id);
+  for (const std::string& layer : record.layers)
+    if (!sys::exists(layer))
+      throw_error(ErrorCode::data_loss, "a layer of the disk of sandbox {} is gone: {}", record.sandbox_id,
+                  layer);
   const auto file = sys::try_open_file(record.cow_path, O_RDONLY);
   if (!file)
     throw_error(ErrorCode::data_loss, "the disk of sandbox {} is gone: {}", record.sandbox_id,
@@ -113,8 +127,11 @@ void open_disk(const DiskRecord& record) {
 }
 
 vmm::DiskSource disk_source(const DiskRecord& record) {
-  if (record.kind == DiskKind::qcow2) return {vmm::DiskFormat::qcow2, record.cow_path, record.image};
-  return {vmm::DiskFormat::raw, "/dev/mapper/" + dm_name(record.sandbox_id), ""};
+  if (record.kind == DiskKind::dm_snapshot)
+    return {vmm::DiskFormat::raw, "/dev/mapper/" + dm_name(record.sandbox_id), {}};
+  vmm::DiskSource source{vmm::DiskFormat::qcow2, record.cow_path, {record.image}};
+  source.backing.insert(source.backing.end(), record.layers.begin(), record.layers.end());
+  return source;
 }
 
 void release_disk(const DiskRecord& record) {
@@ -124,6 +141,39 @@ void release_disk(const DiskRecord& record) {
 void destroy_disk(const DiskRecord& record) {
   release_disk(record);
   if (::unlink(record.cow_path.c_str()) != 0 && errno != ENOENT) throw_errno("remove {}", record.cow_path);
+}
+
+static DiskRecord frozen(DiskRecord record, const std::string& layer) {
+  if (record.kind == DiskKind::dm_snapshot) record.layers.clear();
+  record.layers.push_back(layer);
+  record.cow_path.clear();
+  return record;
+}
+
+DiskRecord freeze_by_copy(const DiskRecord& record, const std::string& layer) {
+  sys::copy_sparse(record.cow_path, layer, kLayerMode);
+  return frozen(record, layer);
+}
+
+DiskRecord freeze_by_link(const DiskRecord& record, const std::string& layer) {
+  if (::link(record.cow_path.c_str(), layer.c_str()) != 0)
+    throw_errno("link {} to {}", record.cow_path, layer);
+  return frozen(record, layer);
+}
+
+DiskRecord plan_overlay(const DiskRecord& frozen, const std::string& sandbox_id,
+                        const std::string& cow_path) {
+  DiskRecord record = frozen;
+  record.sandbox_id = sandbox_id;
+  record.cow_path = cow_path;
+  return record;
+}
+
+void make_overlay(const DiskRecord& record) {
+  const sys::Fd file = sys::create_sparse_file(record.cow_path, 0);
+  ScopeGuard remove_file([&] { ::unlink(record.cow_path.c_str()); });
+  write_qcow2(file, record);
+  remove_file.dismiss();
 }
 
 std::uint64_t allocated_bytes(const DiskRecord& record) {

@@ -4,6 +4,12 @@
 //                 CoW file ─ loop ──────────────────┴─ /dev/mapper/wrenn-ID ─ raw disk of the VMM
 //   qcow2         image ─ backing file of ─ CoW file (qcow2) ─ disk of the VMM
 //
+// Between image and CoW file may lie layers: CoW files of earlier moments that are not written any more and
+// may be shared. Freezing a disk makes its CoW file of now the top layer; what goes on from there (a clone,
+// the sandbox itself) gets an empty CoW file over it. Under qcow2 that is a chain of files, and freezing
+// costs a hard link; a device-mapper snapshot has no such chain, so its CoW file is copied (by reflink where
+// the file system can).
+//
 // The first keeps QEMU's block layer out of the path and is what production uses; the second needs nothing of
 // the kernel. Either way the image is never written, the CoW file can hold every block of the disk, and it
 // outlives the kernel objects: release() takes those down, open() brings them back, both as often as wanted.
@@ -42,6 +48,8 @@ struct DiskSpec {
   // at the end of /dev/vda under qcow2, where it costs nothing (the file system in the image does not grow);
   // dm_snapshot devices always have the image's size.
   std::uint64_t size_bytes = 0;
+  // Of a frozen disk, whose size this one must have: what is between the image and the new CoW file.
+  std::vector<std::string> layers;
 };
 
 // Everything needed to open the disk again; kept in the journal and in a snapshot's manifest.
@@ -49,13 +57,15 @@ struct DiskRecord {
   DiskKind kind = DiskKind::qcow2;
   std::string sandbox_id;
   std::string image;
-  std::string cow_path;
-  std::uint64_t image_bytes = 0;  // checked at open(): an image that changed is refused, not used
+  std::vector<std::string> layers;  // from the image upwards; dm_snapshot: none, or the one of a frozen disk
+  std::string cow_path;             // empty: frozen
+  std::uint64_t image_bytes = 0;    // checked at open(): an image that changed is refused, not used
   std::uint64_t size_bytes = 0;
   static constexpr auto kFields =
       json::fields(json::field("kind", &DiskRecord::kind, json::kRequired),
                    json::field("sandboxId", &DiskRecord::sandbox_id, json::kRequired),
                    json::field("image", &DiskRecord::image, json::kRequired),
+                   json::field("layers", &DiskRecord::layers, json::kOmitEmpty),
                    json::field("cowPath", &DiskRecord::cow_path, json::kRequired),
                    json::field("imageBytes", &DiskRecord::image_bytes, json::kRequired),
                    json::field("sizeBytes", &DiskRecord::size_bytes, json::kRequired));
@@ -75,6 +85,20 @@ void release_disk(const DiskRecord& record);
 void destroy_disk(const DiskRecord& record);
 // What the sandbox's changes take on the host's disk.
 std::uint64_t allocated_bytes(const DiskRecord& record);
+
+// Freezing, in two ways. Both leave the disk's content of now in `layer`, a new file, and give what a clone
+// lies over
+// (`cow_path` empty). The VMM must not be writing.
+//
+// While a sandbox stands on disk, or under dm_snapshot: a copy.
+DiskRecord freeze_by_copy(const DiskRecord& record, const std::string& layer);
+// Under qcow2, of a machine that will run on: the file itself becomes the layer. The machine must be given an
+// overlay before it runs on (make_overlay(), Machine::push_overlay), and the file's old name may go then.
+DiskRecord freeze_by_link(const DiskRecord& record, const std::string& layer);
+// The record of the machine's disk after that: `cow_path` over the frozen disk. And its file, which must not
+// exist.
+DiskRecord plan_overlay(const DiskRecord& frozen, const std::string& sandbox_id, const std::string& cow_path);
+void make_overlay(const DiskRecord& record);
 
 // Sandbox ids of device-mapper devices that carry our marker, for the sweep at the agent's start.
 std::vector<std::string> list_leftover_devices();

@@ -27,7 +27,7 @@ Task<> pass_through(sandbox::Host& host, sandbox::Registry& registry, http::Requ
                     http::Reply& reply) {
   const std::string id = request.params.find("id")->second;
   const auto driver = registry.get(id);
-  const std::unique_ptr<sandbox::Passage> passage = driver->enter();
+  const std::unique_ptr<sandbox::Passage> passage = co_await driver->enter();
   int first = 0;
   std::exception_ptr failure;
   try {

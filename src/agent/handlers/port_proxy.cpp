@@ -97,19 +97,20 @@ Refusal refusal_of(const Call& call, const Error& error) {
 }
 
 // Into the running sandbox; otherwise what the client is told.
-std::unique_ptr<sandbox::Passage> enter(sandbox::Registry& registry, const Call& call,
-                                        std::optional<Refusal>& refusal) {
+Task<std::unique_ptr<sandbox::Passage>> enter(sandbox::Registry& registry, const Call& call,
+                                              std::optional<Refusal>& refusal) {
   std::shared_ptr<sandbox::Driver> driver;
   try {
     driver = registry.get(call.sandbox_id);
-    return driver->enter();
-  } catch (const Error&) {
+    co_return co_await driver->enter();
+  } catch (const Error& failure) {
+    if (failure.code() == ErrorCode::canceled) throw;
     using enum model::SandboxState;
     const auto state = driver ? driver->state() : stopped;
     const bool changing = state == starting || state == resuming;
     refusal = changing ? api::gateway::sandbox_changing(call.sandbox_id, to_string(state))
                        : api::gateway::sandbox_not_found(call.sandbox_id);
-    return nullptr;
+    co_return nullptr;
   }
 }
 
@@ -158,7 +159,7 @@ Task<> port_proxy(sandbox::Host& host, sandbox::Registry& registry, http::Reques
     co_return;
   }
   std::optional<Refusal> refusal;
-  const auto passage = enter(registry, call, refusal);
+  const auto passage = co_await enter(registry, call, refusal);
   if (passage && passage->gate().inside() > limits::kSandboxRequests) {
     refusal = Refusal{429, "Too many connections to the sandbox", call.sandbox_id, std::nullopt};
   } else if (passage) {

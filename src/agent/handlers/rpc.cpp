@@ -30,6 +30,33 @@ struct Service {
   Task<SandboxInfo> resume(ResumeSandboxRequest request) {
     co_return co_await registry.resume(request.sandbox_id, request.timeout_sec);
   }
+  Task<ListSandboxesResponse> fork(ForkSandboxRequest request) {
+    ListSandboxesResponse response;
+    response.sandboxes = co_await registry.fork(std::move(request));
+    co_return response;
+  }
+  Task<CheckpointInfo> create_checkpoint(CheckpointRequest request) {
+    co_return co_await registry.create_checkpoint(std::move(request));
+  }
+  Task<ListCheckpointsResponse> list_checkpoints(SandboxRequest request) {
+    ListCheckpointsResponse response;
+    response.checkpoints = co_await registry.list_checkpoints(std::move(request.sandbox_id));
+    co_return response;
+  }
+  Task<Empty> delete_checkpoint(CheckpointRequest request) {
+    co_await registry.delete_checkpoint(std::move(request));
+    co_return Empty();
+  }
+  Task<SandboxInfo> rollback(CheckpointRequest request) {
+    co_return co_await registry.rollback(std::move(request));
+  }
+  Task<TemplateInfo> create_snapshot(CreateSnapshotRequest request) {
+    co_return co_await registry.create_snapshot(std::move(request));
+  }
+  Task<Empty> delete_template(DeleteTemplateRequest request) {
+    co_await registry.delete_template(std::move(request));
+    co_return Empty();
+  }
   Task<Empty> ping(SandboxRequest request) {
     registry.get(request.sandbox_id)->ping();
     co_return Empty();
@@ -81,6 +108,13 @@ void add_rpc_routes(http::Router& router, Host& host, Registry& registry) {
   add(router, service, "DestroySandbox", &Service::destroy);
   add(router, service, "PauseSandbox", &Service::pause);
   add(router, service, "ResumeSandbox", &Service::resume);
+  add(router, service, "ForkSandbox", &Service::fork);
+  add(router, service, "CreateCheckpoint", &Service::create_checkpoint);
+  add(router, service, "ListCheckpoints", &Service::list_checkpoints);
+  add(router, service, "DeleteCheckpoint", &Service::delete_checkpoint);
+  add(router, service, "RollbackSandbox", &Service::rollback);
+  add(router, service, "CreateSnapshot", &Service::create_snapshot);
+  add(router, service, "DeleteTemplate", &Service::delete_template);
   add(router, service, "PingSandbox", &Service::ping);
   add(router, service, "GetSandbox", &Service::get);
   add(router, service, "ListSandboxes", &Service::list);

@@ -17,15 +17,16 @@ constexpr Admission kGoing{Verdict::refuse, Refusal::being_destroyed};
 // the pause: after a success it is the pause's own doing (and is ignored in `paused`), after a failure it is
 // news. During starting and resuming the operation itself watches its VMM.
 struct Row {
-  Admission create, pause, resume, destroy, vmm_exited, ttl_due;
+  Admission create, pause, resume, destroy, freeze, rollback, vmm_exited, ttl_due;
 };
-constexpr Row kStarting{kMerge, kWait, kWait, kAccept, kIgnore, kIgnore};
-constexpr Row kRunning{kDone, kAccept, kDone, kAccept, kAccept, kAccept};
-constexpr Row kPausing{kExists, kMerge, kWait, kAccept, kWait, kIgnore};
-constexpr Row kPaused{kExists, kDone, kAccept, kAccept, kIgnore, kIgnore};
-constexpr Row kResuming{kExists, kWait, kMerge, kAccept, kIgnore, kIgnore};
-constexpr Row kStopping{kGoing, kGoing, kGoing, kMerge, kIgnore, kIgnore};
-constexpr Row kError{kExists, kFailed, kFailed, kAccept, kIgnore, kIgnore};
+constexpr Row kStarting{kMerge, kWait, kWait, kAccept, kWait, kWait, kIgnore, kIgnore};
+constexpr Row kRunning{kDone, kAccept, kDone, kAccept, kAccept, kAccept, kAccept, kAccept};
+constexpr Row kPausing{kExists, kMerge, kWait, kAccept, kWait, kWait, kWait, kIgnore};
+constexpr Row kPaused{kExists, kDone, kAccept, kAccept, kAccept, kAccept, kIgnore, kIgnore};
+constexpr Row kResuming{kExists, kWait, kMerge, kAccept, kWait, kWait, kIgnore, kIgnore};
+constexpr Row kStopping{kGoing, kGoing, kGoing, kMerge, kGoing, kGoing, kIgnore, kIgnore};
+// What has failed can still go back to a checkpoint.
+constexpr Row kError{kExists, kFailed, kFailed, kAccept, kFailed, kAccept, kIgnore, kIgnore};
 
 const Row& row(SandboxState state) noexcept {
   switch (state) {
@@ -63,6 +64,10 @@ Admission admit(SandboxState state, Command command) noexcept {
       return answers.resume;
     case Command::destroy:
       return answers.destroy;
+    case Command::freeze:
+      return answers.freeze;
+    case Command::rollback:
+      return answers.rollback;
     case Command::vmm_exited:
       return answers.vmm_exited;
     case Command::ttl_due:
@@ -81,6 +86,10 @@ std::string_view to_string(Command command) noexcept {
       return "resume";
     case Command::destroy:
       return "destroy";
+    case Command::freeze:
+      return "freeze";
+    case Command::rollback:
+      return "rollback";
     case Command::vmm_exited:
       return "vmm_exited";
     case Command::ttl_due:
@@ -114,7 +123,7 @@ std::string_view to_string(Refusal refusal) noexcept {
     case Refusal::exists:
       return "a sandbox with this id exists already; destroy it first or use another id";
     case Refusal::failed:
-      return "the sandbox has failed and can only be destroyed";
+      return "the sandbox has failed: destroy it, or roll it back to a checkpoint";
     case Refusal::being_destroyed:
       return "the sandbox is being destroyed";
   }

@@ -3,6 +3,7 @@
 #include "agent/limits.h"
 #include "agent/network/slot.h"
 #include "agent/sandbox/assembly_stage.h"
+#include "agent/sandbox/goldens.h"
 #include "agent/vmm/command_line.h"
 #include "agent/vmm/tsc.h"
 #include "core/async/scope.h"
@@ -14,6 +15,12 @@ namespace wrenn::agent::sandbox {
 using model::SandboxState;
 
 static constexpr int kTokenBytes = 32;  // 64 hex digits
+
+std::vector<std::string> layers_of(const snapshot::Manifest& manifest) {
+  std::vector<std::string> layers = manifest.disk.layers;
+  if (!manifest.memory_base.empty()) layers.push_back(manifest.memory_base);
+  return layers;
+}
 
 Task<> Assembly::step(std::string_view name, std::function<void()> work) {
   Stage stage(*this, name);
@@ -35,10 +42,10 @@ Task<> Assembly::save_or_log() {
   }
 }
 
-Task<> Assembly::create(templates::TemplateImage image) {
+Task<> Assembly::create(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
   std::exception_ptr error;
   try {
-    co_await build(std::move(image));
+    co_await build(std::move(image), std::move(origin));
   } catch (...) {
     error = std::current_exception();
   }
@@ -53,27 +60,108 @@ Task<> Assembly::create(templates::TemplateImage image) {
   std::rethrow_exception(error);
 }
 
-Task<> Assembly::build(templates::TemplateImage image) {
-  // 1. What can be wrong without anything of the sandbox existing.
-  vmm::Vmm* const vmm = co_await host_.engine.vmm();
-  auto find_kernel = [&mechanisms = host_.mechanisms] { return mechanisms.find_kernel({}); };
-  const templates::Kernel kernel = co_await blocking(std::move(find_kernel));
-  const vmm::Acceleration acceleration = co_await host_.engine.acceleration(kernel);
+Task<Assembly::Means> Assembly::find_means(std::string kernel_version) {
+  Means means;
+  means.vmm = co_await host_.engine.vmm();
+  auto find_kernel = [&mechanisms = host_.mechanisms, wanted = std::move(kernel_version)] {
+    return mechanisms.find_kernel(wanted);
+  };
+  means.kernel = co_await blocking(std::move(find_kernel));
+  means.acceleration = co_await host_.engine.acceleration(means.kernel);
+  co_return means;
+}
 
-  // 2. Intent: the names of everything that will be made, on disk before it is made.
-  Stage intent(*this, "journal");
+snapshot::ResumeHost Assembly::resume_host(const Means& means) {
+  return {.vmm_version = means.vmm->version(),
+          .acceleration = means.acceleration,
+          .cpu_model = means.vmm->cpu_model(means.acceleration)};
+}
+
+Task<> Assembly::build(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
+  // 1. What can be wrong without anything of the sandbox existing; and what it is made from.
+  Stage find(*this, "find");
+  const Means means = co_await find_means({});
+  if (!origin) origin = co_await find_origin(image, means);
+  find.done();
+
+  // 2. Slot, record, cgroup, disk.
+  co_await furnish(image, means, origin.get());
+
+  // 3. The machine. A clone runs at once and is introduced by whoever uses it first; a boot takes long enough
+  // to wait for.
+  if (origin) {
+    co_await clone_machine(means, *origin);
+  } else {
+    co_await boot_machine(means);
+    Stage init(*this, "init");
+    co_await introduce();
+    init.done();
+  }
+
+  // 4. From now on it survives a crash of ours.
+  Stage record(*this, "record");
+  record_.state = SandboxState::running;
+  co_await save();
+  record.done();
+}
+
+// Null: boot.
+Task<std::shared_ptr<const Origin>> Assembly::find_origin(const templates::TemplateImage& image,
+                                                          const Means& means) {
+  if (image.snapshot) {
+    auto load = [directory = image.directory, &key = host_.seal_key] {
+      return snapshot::load(directory, templates::kSnapshotDirectory, key);
+    };
+    auto snapshot = co_await blocking(std::move(load));
+    if (!snapshot)
+      throw_error(ErrorCode::not_found, "the snapshot of template {} is gone", image.id.digits());
+    snapshot::check(snapshot->manifest, resume_host(means));
+    auto origin = std::make_shared<Origin>();
+    origin->pin = host_.layers.pin(layers_of(snapshot->manifest));
+    origin->base = co_await host_.bases.get(snapshot->manifest.memory_base, snapshot->manifest.memory_mib);
+    origin->snapshot = std::move(*snapshot);
+    co_return origin;
+  }
+  if (record_.boot == "cold" || host_.goldens == nullptr) co_return nullptr;
+  co_return co_await host_.goldens->get(image, record_, means.kernel, means.acceleration, *means.vmm);
+}
+
+// Intent first: the names of everything that will be made, on disk before it is made.
+Task<> Assembly::furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin) {
+  Stage slot_stage(*this, "network");
   Slot slot = co_await host_.slots.take();
   record_.slot = slot.index;
   attachment_ = std::move(slot.attachment);
+  slot_stage.done();
+
+  Stage intent(*this, "journal");
   record_.image = image.image;
-  record_.kernel_version = kernel.version;
+  record_.kernel_version = means.kernel.version;
   record_.access_token = random_hex(kTokenBytes);
   if (record_.default_user.empty()) record_.default_user = image.default_user;
   disk::DiskSpec disk{.sandbox_id = record_.sandbox_id,
                       .image = image.image,
                       .cow_path = directory() + "/disk.cow",
-                      .size_bytes = static_cast<std::uint64_t>(record_.disk_size_mb) << 20};
+                      .size_bytes = static_cast<std::uint64_t>(record_.disk_size_mb) << 20,
+                      .layers = {}};
+  if (origin) {
+    const snapshot::Manifest& manifest = origin->snapshot.manifest;
+    // Its machine is what it is: another size would not fit the state.
+    record_.vcpus = manifest.vcpus;
+    record_.memory_mb = manifest.memory_mib;
+    record_.image = disk.image = manifest.disk.image;
+    record_.kernel_version = manifest.kernel_version;
+    record_.envd_version = manifest.envd_version;
+    record_.previous_token = manifest.access_token;
+    disk.size_bytes = manifest.disk.size_bytes;
+    disk.layers = manifest.disk.layers;
+  }
   record_.disk = host_.mechanisms.plan_disk(disk);
+  if (origin && record_.disk->kind != origin->snapshot.manifest.disk.kind)
+    throw_error(ErrorCode::failed_precondition,
+                "the snapshot has a disk of kind {}, and this host makes {}: set disk = \"{}\" for its agent",
+                to_string(origin->snapshot.manifest.disk.kind), to_string(record_.disk->kind),
+                to_string(origin->snapshot.manifest.disk.kind));
   auto write_intent = [&host = host_, record = record_] {
     if (!host.mechanisms.claim_sandbox(record.sandbox_id))
       throw_error(ErrorCode::already_exists, "another agent on this machine has a sandbox {}",
@@ -83,42 +171,10 @@ Task<> Assembly::build(templates::TemplateImage image) {
   co_await blocking(std::move(write_intent));
   intent.done();
 
-  // 3. Cgroup, and beside it disk and memory file.
-  auto make_disk = [&host = host_, disk, directory = directory(), memory_mib = record_.memory_mb] {
-    auto record = host.mechanisms.create_disk(disk);
-    snapshot::create_empty_memory(directory + "/memory", memory_mib);
-    return record;
-  };
+  auto make_disk = [&host = host_, disk] { return host.mechanisms.create_disk(disk); };
   auto parts = attach_host_parts();
   auto storage = make_storage(std::move(make_disk));
   co_await async::both(std::move(parts), std::move(storage));
-
-  // 4. Machine, when it is its turn.
-  Stage queue(*this, "queue");
-  std::optional<BootTurn> turn(co_await host_.boots.take(limits::kBootTurn));
-  queue.done();
-  Stage machine(*this, "vmm");
-  vmm::MachineConfig config = machine_config(acceleration);
-  config.kernel = kernel.path;
-  config.initramfs = kernel.initramfs;
-  vmm::BootParameters parameters;
-  parameters.acceleration = acceleration;
-  // Measured by the thread that found the acceleration, so this does not wait.
-  if (acceleration == vmm::Acceleration::tcg) parameters.tsc_khz = vmm::host_tsc_khz();
-  config.command_line = vmm::kernel_command_line(parameters);
-  config.memory_file = directory() + "/memory";
-  machine_ = co_await vmm->start(config);
-  attachment_ = {};
-  group_.reset();
-  record_.machine = machine_->record();
-  machine.done();
-  co_await save();
-
-  // 5. Guest.
-  co_await bring_up();
-  turn.reset();
-  record_.state = SandboxState::running;
-  co_await save();
 }
 
 Task<> Assembly::make_storage(std::function<disk::DiskRecord()> make) {
@@ -137,21 +193,78 @@ Task<> Assembly::attach_host_parts() {
   co_await step("cgroup", std::move(work));
 }
 
-// Lends the descriptors of the slot and of attach_host_parts().
-vmm::MachineConfig Assembly::machine_config(vmm::Acceleration acceleration) const {
+// Lends the descriptors of the slot and of attach_host_parts(); `base` must live as long as the result.
+vmm::MachineConfig Assembly::machine_config(const Means& means,
+                                            std::shared_ptr<const snapshot::MemoryBase> base) const {
   vmm::MachineConfig config;
   config.sandbox_id = record_.sandbox_id;
   config.vcpus = record_.vcpus;
   config.memory_mib = record_.memory_mb;
-  config.acceleration = acceleration;
+  config.acceleration = means.acceleration;
+  config.memory = base->fd();
+  config.memory_mapping = base->mapping();
+  config.memory_base = base->path();
   config.disk = disk::disk_source(*record_.disk);
   config.tap = attachment_.tap;
   config.mac = network::kGuestMac;
   config.netns = attachment_.netns;
   if (group_) config.cgroup = *group_;
-  config.identity = host_.mechanisms.identity(*record_.slot, acceleration);
+  config.identity = host_.mechanisms.identity(*record_.slot, means.acceleration);
   config.run_directory = directory() + "/run";
   return config;
+}
+
+// Boots, when it is its turn, and waits for the guest.
+Task<> Assembly::boot_machine(const Means& means) {
+  Stage queue(*this, "queue");
+  const BootTurn turn(co_await host_.boots.take(limits::kBootTurn));
+  queue.done();
+  Stage machine(*this, "vmm");
+  const auto zeros = co_await host_.bases.get({}, record_.memory_mb);
+  vmm::MachineConfig config = machine_config(means, zeros);
+  config.kernel = means.kernel.path;
+  config.initramfs = means.kernel.initramfs;
+  vmm::BootParameters parameters;
+  parameters.acceleration = means.acceleration;
+  // Measured by the thread that found the acceleration, so this does not wait.
+  if (means.acceleration == vmm::Acceleration::tcg) parameters.tsc_khz = vmm::host_tsc_khz();
+  config.command_line = vmm::kernel_command_line(parameters);
+  machine_ = co_await means.vmm->start(config);
+  attachment_ = {};
+  group_.reset();
+  record_.machine = machine_->record();
+  machine.done();
+  co_await save();
+
+  make_guest();
+  Stage boot(*this, "boot");
+  record_.envd_version = co_await guest_->wait_ready(*machine_);
+  boot.done();
+}
+
+Task<> Assembly::clone_machine(const Means& means, const Origin& origin) {
+  Stage machine(*this, "vmm");
+  vmm::MachineConfig config = machine_config(means, origin.base);
+  co_await restore_machine(*means.vmm, std::move(config), origin.snapshot);
+  machine.done();
+  Stage start(*this, "start");
+  co_await machine_->resume();
+  make_guest();
+  start.done();
+}
+
+Task<> Assembly::restore_machine(vmm::Vmm& vmm, vmm::MachineConfig config,
+                                 const snapshot::Snapshot& snapshot) {
+  const sys::Fd device_state = snapshot::open_device_state(snapshot);
+  vmm::Vmm::Fill fill;
+  if (snapshot.pages)
+    fill = [&mechanisms = host_.mechanisms, &snapshot](const vmm::MachineRecord& machine) {
+      mechanisms.restore_memory(snapshot, machine);
+    };
+  machine_ = co_await vmm.restore(config, device_state, std::move(fill));
+  attachment_ = {};
+  group_.reset();
+  record_.machine = machine_->record();
 }
 
 void Assembly::make_guest() {
@@ -159,13 +272,10 @@ void Assembly::make_guest() {
                                    record_.access_token);
 }
 
-Task<> Assembly::bring_up() {
-  make_guest();
-  Stage boot(*this, "boot");
-  record_.envd_version = co_await guest_->wait_ready(*machine_);
-  boot.done();
-  Stage init(*this, "init");
-  co_await guest_->init(record_);
+Task<> Assembly::introduce() {
+  Stage init(*this, "introduce");
+  co_await guest_->init(record_, InitOptions{.previous_token = record_.previous_token});
+  record_.introduced = true;
   init.done();
 }
 

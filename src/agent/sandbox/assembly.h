@@ -1,9 +1,12 @@
 // Assembly: the parts of one sandbox on this host, and the steps that put them together and take them apart.
 //
-//   create   record → cgroup, network, disk → machine → guest answers → init → running
-//   pause    running → freeze → snapshot → machine, network, cgroup go, disk stays → paused
-//   resume   paused → cgroup, network, disk → machine restored → (retire the snapshot) → guest answers →
-//   running fail     the machine is gone → network, cgroup go, disk stays → error destroy  everything goes
+//   create    record → network slot → cgroup, disk → machine: a clone of a snapshot, or a boot → running
+//   introduce a clone is told who it is (a boot is, before it counts as running)
+//   pause     running → freeze → snapshot → machine, network, cgroup go, disk stays → paused
+//   resume    paused → cgroup, network, disk → machine restored → (retire the snapshot) → guest answers →
+//   running freeze    running → stopped for a moment → its state of now, for others → running rollback  →
+//   paused at a checkpoint → resume fail      the machine is gone → network, cgroup go, disk stays → error
+//   destroy   everything goes
 //
 // Each step is written so that doing it again after a crash is right, and everything that takes something
 // away is idempotent and works from the record alone; so a failure in the middle, a destroy and the start of
@@ -22,6 +25,7 @@
 
 #include "agent/sandbox/guest.h"
 #include "agent/sandbox/host.h"
+#include "agent/sandbox/origin.h"
 
 namespace wrenn::agent::sandbox {
 
@@ -41,13 +45,28 @@ class Assembly {
 
   // All throw Error. A cancellation counts as a failure; what must be undone is undone before it is rethrown.
 
-  // Whether it fails or not: afterwards all of the sandbox is there, or nothing.
-  Task<> create(templates::TemplateImage image);
+  // Whether it fails or not: afterwards all of the sandbox is there, or nothing. `origin` is what it is made
+  // from; null: its template's golden snapshot, or a boot. A clone runs when this returns, but must still be
+  // introduced.
+  Task<> create(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
+  // Until this has succeeded nobody may talk to the guest.
+  Task<> introduce();
+  // A golden snapshot of `image`: boots a machine of the record's sizes, freezes it before anybody has used
+  // it, and leaves nothing else behind.
+  Task<Frozen> make_golden(templates::TemplateImage image, std::string root, std::string id);
   // On failure the sandbox runs on, as before.
   Task<> pause(std::string reason);
   // On failure the sandbox is paused, as before; when the guest had run already and did not come up, it is
   // paused again. Error(data_loss) when that fails too: it is lost then, see fail().
   Task<> resume(std::optional<std::int64_t> timeout_sec);
+  // Its state of now; ROOT/ID is where it can be committed to. A running machine stands still for as long as
+  // it takes to copy the pages that it has changed, and runs on, also on failure; a paused one is not
+  // touched.
+  Task<Frozen> freeze(std::string root, std::string id);
+  // Throws Error(not_found | data_loss | failed_precondition) when there is no such checkpoint that this host
+  // can use; the sandbox goes on then. After a later failure it is paused, at the checkpoint.
+  Task<snapshot::Snapshot> find_checkpoint(std::string checkpoint_id);
+  Task<> rollback(snapshot::Snapshot checkpoint);
   // The machine has ended, or is given up. Does not throw.
   Task<> fail(std::string reason);
   // Does all it can, then throws the first failure; may be repeated.
@@ -64,13 +83,31 @@ class Assembly {
   Task<> step(std::string_view name, std::function<void()> work);
   Task<> save();
   Task<> save_or_log();
-  Task<> build(templates::TemplateImage image);
-  Task<> rebuild(vmm::Vmm& vmm, vmm::Acceleration acceleration, const snapshot::Snapshot& snapshot,
-                 bool& retired);
+  Task<> build(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
+  struct Means {  // what a machine is made with
+    vmm::Vmm* vmm = nullptr;
+    templates::Kernel kernel;
+    vmm::Acceleration acceleration = vmm::Acceleration::tcg;
+  };
+  Task<Means> find_means(std::string kernel_version);
+  Task<std::shared_ptr<const Origin>> find_origin(const templates::TemplateImage& image, const Means& means);
+  Task<> furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin);
+  Task<> boot_machine(const Means& means);
+  Task<> clone_machine(const Means& means, const Origin& origin);
+  Task<> restore_machine(vmm::Vmm& vmm, vmm::MachineConfig config, const snapshot::Snapshot& snapshot);
+  Task<> rebuild(const Means& means, const snapshot::Snapshot& snapshot, bool& retired);
+  Task<snapshot::Manifest> capture(snapshot::Draft& draft);
   Task<> take_snapshot();
+  Task<Frozen> freeze_running(std::string root, std::string id);
+  Task<Frozen> freeze_paused(std::string root, std::string id);
+  struct DiskSwitch;
+  Task<> prepare_switch(DiskSwitch& disk);
+  Task<> finish_switch(const DiskSwitch& disk);
+  Task<> stop_and_capture(Frozen& frozen, DiskSwitch& disk);
   Task<> attach_host_parts();
   Task<> make_storage(std::function<disk::DiskRecord()> make);
-  vmm::MachineConfig machine_config(vmm::Acceleration acceleration) const;
+  vmm::MachineConfig machine_config(const Means& means,
+                                    std::shared_ptr<const snapshot::MemoryBase> base) const;
   void make_guest();
   Task<> bring_up();
   Task<> free_runtime();
@@ -80,6 +117,7 @@ class Assembly {
   Task<> kill_strays();
   Task<std::string> take_over(std::optional<snapshot::Snapshot> snapshot);
   Task<std::optional<snapshot::Snapshot>> load_snapshot();
+  static snapshot::ResumeHost resume_host(const Means& means);
   template <typename F>
   auto blocking(F work) {
     return async::offload(host_.sys, std::move(work));

@@ -1,6 +1,7 @@
 // Assembly, pause and resume.
 #include <fcntl.h>
 
+#include "agent/limits.h"
 #include "agent/sandbox/assembly_stage.h"
 #include "core/async/scope.h"
 
@@ -8,41 +9,55 @@ namespace wrenn::agent::sandbox {
 
 using model::SandboxState;
 
-// Freezes the machine and writes all of it; afterwards it stands still and the snapshot is complete and
-// durable. After a failure it may stand still too: the caller lets it run on or gives it up.
-Task<> Assembly::take_snapshot() {
+// State and memory of a machine that stands still, and what they are of. The disk is left to the caller.
+Task<snapshot::Manifest> Assembly::capture(snapshot::Draft& draft) {
   const vmm::Vmm* const vmm = co_await host_.engine.vmm();
-  Stage freeze(*this, "freeze");
-  co_await machine_->pause();
-  freeze.done();
-
-  Stage stage(*this, "snapshot");
-  auto begin = [root = host_.snapshots(), id = record_.sandbox_id] {
-    return snapshot::Draft::begin(root, id);
-  };
-  snapshot::Draft draft = co_await blocking(std::move(begin));
+  Stage state(*this, "save_state");
   co_await machine_->save_state(draft.state_file());
+  state.done();
   const vmm::MachineRecord machine = machine_->record();
+  auto write = [&mechanisms = host_.mechanisms, &draft, machine] { mechanisms.write_memory(draft, machine); };
+  co_await step("save_memory", std::move(write));
   snapshot::Manifest manifest;
   manifest.sandbox_id = record_.sandbox_id;
   manifest.vcpus = record_.vcpus;
   manifest.memory_mib = record_.memory_mb;
   manifest.kernel_version = record_.kernel_version;
+  manifest.envd_version = record_.envd_version;
+  manifest.default_user = record_.default_user;
+  // Before its introduction a clone still has the token of what it was cloned from.
+  manifest.access_token = record_.introduced ? record_.access_token : record_.previous_token;
   manifest.vmm_version = machine.vmm_version;
   manifest.acceleration = machine.acceleration;
   manifest.cpu_model = vmm->cpu_model(machine.acceleration);
-  manifest.disk = *record_.disk;
+  manifest.memory_base = machine.memory_base;
   manifest.created_at_us = now().us;
-  auto write = [&mechanisms = host_.mechanisms, draft = std::move(draft), machine, manifest]() mutable {
-    mechanisms.write_memory(draft, machine);
-    draft.commit(std::move(manifest));
+  co_return manifest;
+}
+
+// Freezes the machine and writes all of it; afterwards it stands still and the snapshot is complete and
+// durable. After a failure it may stand still too: the caller lets it run on or gives it up.
+Task<> Assembly::take_snapshot() {
+  auto begin = [root = host_.snapshots(), id = record_.sandbox_id] {
+    return snapshot::Draft::begin(root, id);
   };
-  co_await blocking(std::move(write));
-  stage.done();
+  snapshot::Draft draft = co_await blocking(std::move(begin));
+  Stage freeze(*this, "freeze");
+  co_await machine_->pause();
+  freeze.done();
+  snapshot::Manifest manifest = co_await capture(draft);
+  manifest.disk = *record_.disk;
+  auto commit = [&key = host_.seal_key, &draft, &manifest] { draft.commit(manifest, key); };
+  co_await step("commit", std::move(commit));
 }
 
 Task<> Assembly::pause(std::string reason) {
   std::exception_ptr error;
+  // Its users' programs stop before the machine does, so that after the resume they run only once the guest
+  // knows the time. A guest that does not answer is paused all the same.
+  Stage hold(*this, "hold_users");
+  (void)co_await guest_->freeze(limits::kHoldUsers);
+  hold.done();
   try {
     co_await take_snapshot();
   } catch (...) {
@@ -52,6 +67,7 @@ Task<> Assembly::pause(std::string reason) {
   if (error) {
     try {
       co_await machine_->resume();
+      co_await guest_->unfreeze();
     } catch (const Error&) {
       // Its end, if that is the cause, is news of its own and comes from wait_end().
       log_failure("cannot let a machine run on after a failed pause", record_.sandbox_id,
@@ -71,18 +87,13 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
                   "what is left of sandbox {} before its pause cannot be freed", record_.sandbox_id);
   }
 
+  Stage find(*this, "find");
   const auto snapshot = co_await load_snapshot();
   if (!snapshot)
     throw_error(ErrorCode::data_loss, "the snapshot of sandbox {} is missing", record_.sandbox_id);
-  vmm::Vmm* const vmm = co_await host_.engine.vmm();
-  auto find_kernel = [&mechanisms = host_.mechanisms, wanted = record_.kernel_version] {
-    return mechanisms.find_kernel(wanted);
-  };
-  const templates::Kernel kernel = co_await blocking(std::move(find_kernel));
-  const vmm::Acceleration acceleration = co_await host_.engine.acceleration(kernel);
-  snapshot::check(snapshot->manifest, {.vmm_version = vmm->version(),
-                                       .acceleration = acceleration,
-                                       .cpu_model = vmm->cpu_model(acceleration)});
+  const Means means = co_await find_means(record_.kernel_version);
+  snapshot::check(snapshot->manifest, resume_host(means));
+  find.done();
 
   const std::string reason_before = record_.reason;
   const std::int64_t timeout_before = record_.timeout_sec;
@@ -90,7 +101,7 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
   std::exception_ptr error;
   try {
     if (timeout_sec) record_.timeout_sec = *timeout_sec;
-    co_await rebuild(*vmm, acceleration, *snapshot, retired);
+    co_await rebuild(means, *snapshot, retired);
   } catch (...) {
     error = std::current_exception();
   }
@@ -113,14 +124,16 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
   std::rethrow_exception(error);
 }
 
-Task<> Assembly::rebuild(vmm::Vmm& vmm, vmm::Acceleration acceleration, const snapshot::Snapshot& snapshot,
-                         bool& retired) {
-  Stage intent(*this, "journal");
+Task<> Assembly::rebuild(const Means& means, const snapshot::Snapshot& snapshot, bool& retired) {
+  Stage slot_stage(*this, "network");
   Slot slot = co_await host_.slots.take();
   record_.slot = slot.index;
   attachment_ = std::move(slot.attachment);
+  slot_stage.done();
+  Stage intent(*this, "journal");
   record_.state = SandboxState::resuming;
   record_.disk = snapshot.manifest.disk;
+  record_.previous_token = snapshot.manifest.access_token;
   co_await save();
   intent.done();
 
@@ -134,28 +147,27 @@ Task<> Assembly::rebuild(vmm::Vmm& vmm, vmm::Acceleration acceleration, const sn
   co_await async::both(std::move(parts), std::move(storage));
 
   Stage machine(*this, "vmm");
-  vmm::MachineConfig config = machine_config(acceleration);
-  config.memory_file = snapshot.memory_path();
-  const sys::Fd device_state = sys::open_file(snapshot.device_state_path(), O_RDONLY);
-  machine_ = co_await vmm.restore(config, device_state);
-  attachment_ = {};
-  group_.reset();
-  record_.machine = machine_->record();
+  const auto base = co_await host_.bases.get(snapshot.manifest.memory_base, record_.memory_mb);
+  vmm::MachineConfig config = machine_config(means, base);
+  co_await restore_machine(*means.vmm, std::move(config), snapshot);
   machine.done();
   co_await save();
 
-  auto retire = [snapshot] { snapshot::retire(snapshot); };
-  co_await blocking(std::move(retire));
+  auto retire = [&snapshot] { snapshot::retire(snapshot); };
+  co_await step("retire", std::move(retire));
   retired = true;
   co_await machine_->resume();
-  co_await bring_up();
+  make_guest();
+  co_await introduce();
   record_.state = SandboxState::running;
   record_.reason.clear();
   co_await save();
 }
 
 Task<std::optional<snapshot::Snapshot>> Assembly::load_snapshot() {
-  auto load = [root = host_.snapshots(), id = record_.sandbox_id] { return snapshot::load(root, id); };
+  auto load = [root = host_.snapshots(), id = record_.sandbox_id, &key = host_.seal_key] {
+    return snapshot::load(root, id, key);
+  };
   co_return co_await blocking(std::move(load));
 }
 

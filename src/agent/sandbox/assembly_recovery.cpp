@@ -81,7 +81,8 @@ Task<std::string> Assembly::take_over(std::optional<snapshot::Snapshot> snapshot
     co_await std::move(check);
     co_await machine_->resume();
     make_guest();
-    if (!co_await guest_->is_ready(limits::kHealthTry))
+    // A clone that nobody has told yet who it is: the driver does.
+    if (record_.introduced && !co_await guest_->is_ready(limits::kHealthTry))
       log::warn("the guest of a sandbox that was taken over does not answer now",
                 {{"sandbox_id", record_.sandbox_id}});
     record_.state = SandboxState::running;

@@ -52,10 +52,7 @@ Task<> Assembly::free_runtime() {
         blocking([&mechanisms = host_.mechanisms, disk = *record_.disk] { mechanisms.release_disk(disk); });
     co_await attempt(std::move(release), first);
   }
-  auto free_files = blocking([directory = directory()] {
-    sys::remove_tree(directory + "/run");
-    sys::remove_tree(directory + "/memory");
-  });
+  auto free_files = blocking([directory = directory()] { sys::remove_tree(directory + "/run"); });
   co_await attempt(std::move(free_files), first);
   if (record_.slot) freed_slot_ = std::exchange(record_.slot, std::nullopt);
   if (first) std::rethrow_exception(first);
@@ -104,6 +101,7 @@ Task<> Assembly::destroy() {
     auto remove = blocking([&host = host_, record = record_] {
       if (record.disk) host.mechanisms.destroy_disk(*record.disk);
       snapshot::remove(host.snapshots(), record.sandbox_id);
+      sys::remove_tree(host.checkpoints(record.sandbox_id));
       host.journal.remove(record.sandbox_id);
       host.mechanisms.unclaim_sandbox(record.sandbox_id);
     });
@@ -116,6 +114,7 @@ Task<> Assembly::destroy() {
     std::rethrow_exception(first);
   }
   forget_slot();
+  host_.layers.something_went();
   record_.disk.reset();
   gone_ = true;
   stage.done();

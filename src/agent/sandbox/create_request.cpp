@@ -63,6 +63,9 @@ CreatePlan plan_create(const api::agent::CreateSandboxRequest& request) {
   record.default_user = request.default_user;
   record.default_env = request.default_env;
   record.metadata = request.metadata;
+  if (!request.boot.empty() && request.boot != "auto" && request.boot != "cold")
+    throw_error(ErrorCode::invalid_argument, "field boot: must be \"auto\" or \"cold\"");
+  if (request.boot == "cold") record.boot = "cold";
   return plan;
 }
 

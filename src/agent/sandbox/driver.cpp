@@ -19,15 +19,18 @@ Driver::Driver(Host& host, std::unique_ptr<Assembly> assembly, SandboxState stat
       state_(state),
       mailbox_(host.executor, limits::kMailbox + kOwnMessages),
       operations_(host.executor, "operation of sandbox " + assembly_->record().sandbox_id),
+      introduced_(host.executor),
       activity_(std::make_shared<Activity>(SteadyClock::now(),
                                            std::chrono::seconds(assembly_->record().timeout_sec))),
       background_(host.executor, "watch sandbox " + assembly_->record().sandbox_id) {}
 
-std::shared_ptr<Driver> Driver::create(Host& host, Record record, templates::TemplateImage image) {
+std::shared_ptr<Driver> Driver::create(Host& host, Record record, templates::TemplateImage image,
+                                       std::shared_ptr<const Origin> origin) {
   record.state = SandboxState::starting;
   auto assembly = std::make_unique<Assembly>(host, std::move(record));
   std::shared_ptr<Driver> driver(new Driver(host, std::move(assembly), SandboxState::starting));
   driver->image_ = std::move(image);
+  driver->origin_ = std::move(origin);
   driver->created_ = std::make_shared<Answer>(host.executor);
   return driver;
 }
@@ -87,6 +90,10 @@ Task<> Driver::handle(Message message) {
   if (message.command == Command::vmm_exited && message.serial != machine_serial_)
     co_return;  // of an earlier machine
   if (message.command == Command::ttl_due && !activity_->is_due(SteadyClock::now())) co_return;
+  if (operation_ == Command::freeze && message.command != Command::destroy) {
+    if (message.command != Command::ttl_due) waiting_.push_back(std::move(message));
+    co_return;
+  }
   const Admission admission = admit(state_, message.command);
   switch (admission.verdict) {
     case Verdict::accept:
@@ -146,7 +153,10 @@ void Driver::begin(Message message) {
       state_ = SandboxState::pausing;
       break;
     case Command::resume:
+    case Command::rollback:
       state_ = SandboxState::resuming;
+      break;
+    case Command::freeze:
       break;
     case Command::destroy:
       state_ = SandboxState::stopping;
@@ -175,7 +185,7 @@ Task<> Driver::operate(Message message) {
 Task<> Driver::perform(const Message& message) {
   switch (message.command) {
     case Command::create:
-      co_await assembly_->create(image_);
+      co_await assembly_->create(image_, std::exchange(origin_, nullptr));
       break;
     case Command::pause:
       co_await pause(message.options.reason);
@@ -186,6 +196,14 @@ Task<> Driver::perform(const Message& message) {
     case Command::resume:
       co_await assembly_->resume(message.options.timeout_sec);
       break;
+    case Command::freeze:
+      if (state_ == SandboxState::running) co_await wait_introduced();
+      message.options.freeze->frozen.emplace(
+          co_await assembly_->freeze(message.options.freeze->root, message.options.freeze->id));
+      break;
+    case Command::rollback:
+      co_await rollback(message.options.checkpoint_id);
+      break;
     case Command::destroy:
       co_await assembly_->destroy();
       break;
@@ -195,7 +213,15 @@ Task<> Driver::perform(const Message& message) {
   }
 }
 
+Task<> Driver::rollback(std::string checkpoint_id) {
+  snapshot::Snapshot checkpoint = co_await assembly_->find_checkpoint(std::move(checkpoint_id));
+  leave_running("the sandbox is being rolled back");
+  co_await background_.join();
+  co_await assembly_->rollback(std::move(checkpoint));
+}
+
 Task<> Driver::pause(std::string reason) {
+  co_await wait_introduced();
   gate_->close();
   background_.cancel();  // the sampler must not talk to a guest that is about to stand still
   co_await background_.join();
@@ -226,7 +252,9 @@ Task<> Driver::finish() {
 
   gone_ = assembly_->gone();
   state_ = assembly_->record().state;
-  if (!gone_ && state_ == SandboxState::running) {
+  if (command == Command::freeze) {
+    activity_->touch(SteadyClock::now());
+  } else if (!gone_ && state_ == SandboxState::running) {
     if (command == Command::resume && !outcome_)
       activity_->set_timeout(std::chrono::seconds(assembly_->record().timeout_sec), SteadyClock::now());
     if (command == Command::ttl_due) {
@@ -258,11 +286,43 @@ Task<> Driver::finish() {
 void Driver::enter_running() {
   gate_ = std::make_shared<Gate>(host_.executor);
   ++machine_serial_;
+  if (!assembly_->record().introduced) background_.spawn(introduce(machine_serial_));
   background_.spawn(watch_end(assembly_->machine(), machine_serial_));
   background_.spawn(sample(assembly_->machine(), assembly_->guest()));
 }
 
+// A clone runs before it knows who it is; until then nobody is let in.
+Task<> Driver::introduce(std::uint64_t serial) {
+  std::string failure;
+  try {
+    co_await assembly_->introduce();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    failure = describe(error);
+  }
+  if (failure.empty()) {
+    introduced_.notify_all();
+    co_return;
+  }
+  machine_end_ = "the guest did not take its identity: " + failure;
+  Message message;
+  message.command = Command::vmm_exited;
+  message.serial = serial;
+  mailbox_.try_push(std::move(message));
+}
+
+Task<> Driver::wait_introduced() {
+  const SteadyTime deadline = SteadyClock::now() + limits::kIntroduction;
+  const std::uint64_t serial = machine_serial_;
+  while (!assembly_->record().introduced && machine_serial_ == serial && gate_ && !gate_->was_cut()) {
+    if (SteadyClock::now() >= deadline)
+      throw_error(ErrorCode::unavailable, "the guest of sandbox {} does not answer its host", id());
+    (void)co_await introduced_.wait_for(deadline - SteadyClock::now());
+  }
+}
+
 void Driver::leave_running(const std::string& why) {
+  introduced_.notify_all();
   if (gate_) gate_->cut(why);
   background_.cancel();
 }
@@ -307,12 +367,20 @@ void Driver::ping() {
   activity_->touch(SteadyClock::now());
 }
 
-std::unique_ptr<Passage> Driver::enter() {
+void Driver::check_runs() const {
   if (state_ == SandboxState::pausing) throw Error(ErrorCode::unavailable, "the sandbox is being paused");
   if (state_ == SandboxState::stopping) throw Error(ErrorCode::unavailable, "the sandbox is being destroyed");
   if (state_ != SandboxState::running || !gate_ || !gate_->is_open())
     throw Error(ErrorCode::failed_precondition, not_running(state_, assembly_->record().reason));
-  return std::make_unique<Passage>(gate_, activity_, assembly_->guest());
+}
+
+Task<std::unique_ptr<Passage>> Driver::enter() {
+  check_runs();
+  if (!assembly_->record().introduced) {
+    co_await wait_introduced();
+    check_runs();
+  }
+  co_return std::make_unique<Passage>(gate_, activity_, assembly_->guest());
 }
 
 // --- questions and answers

@@ -29,7 +29,9 @@ class Driver {
  public:
   // A new sandbox, whose create begins with run(); or one that was found at the agent's start (`running`,
   // `paused`, `error`). `host` outlives this.
-  static std::shared_ptr<Driver> create(Host& host, Record record, templates::TemplateImage image);
+  // `origin`: what it is made from (Assembly::create).
+  static std::shared_ptr<Driver> create(Host& host, Record record, templates::TemplateImage image,
+                                        std::shared_ptr<const Origin> origin = nullptr);
   static std::shared_ptr<Driver> recovered(Host& host, std::unique_ptr<Assembly> assembly);
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -39,9 +41,15 @@ class Driver {
   Task<> run();
   void close() { mailbox_.close(); }
 
+  struct FreezeOrder {
+    std::string root, id;  // where its result may be committed to
+    std::optional<Frozen> frozen;
+  };
   struct Options {
     std::optional<std::int64_t> timeout_sec;  // resume
     std::string reason;                       // pause
+    std::shared_ptr<FreezeOrder> freeze;      // freeze: filled in
+    std::string checkpoint_id;                // rollback
   };
   // Waits for the command's end. Throws what the operation threw, Error(failed_precondition | already_exists)
   // when refused, Error(resource_exhausted) when too many wait, Error(aborted) when a destroy came in
@@ -54,12 +62,13 @@ class Driver {
   void check_idle(SteadyTime now);
   // Throws Error(failed_precondition) unless running.
   void ping();
-  // Into the running guest. Throws Error(failed_precondition) unless running, Error(unavailable) while it is
-  // being paused or destroyed.
-  std::unique_ptr<Passage> enter();
+  // Into the running guest; waits until a new clone has been introduced. Throws Error(failed_precondition)
+  // unless running, Error(unavailable) while it is being paused or destroyed.
+  Task<std::unique_ptr<Passage>> enter();
 
   api::agent::SandboxInfo info() const;
   std::vector<MetricPoint> metrics(std::int64_t range_seconds) const;
+  const Record& record() const noexcept { return assembly_->record(); }
   const std::string& id() const noexcept { return assembly_->record().sandbox_id; }
   SandboxState state() const noexcept { return state_; }
   bool gone() const noexcept { return gone_; }
@@ -95,6 +104,10 @@ class Driver {
   void enter_running();
   void leave_running(const std::string& why);
   Task<> watch_end(std::shared_ptr<vmm::Machine> machine, std::uint64_t serial);
+  Task<> introduce(std::uint64_t serial);
+  Task<> wait_introduced();
+  void check_runs() const;
+  Task<> rollback(std::string checkpoint_id);
   Task<> sample(std::shared_ptr<vmm::Machine> machine, std::shared_ptr<Guest> guest);
   Task<> wait(std::shared_ptr<Answer> answer);
   static void give(const std::shared_ptr<Answer>& answer, std::exception_ptr error);
@@ -113,12 +126,14 @@ class Driver {
   Answers answers_;
   std::exception_ptr outcome_;
   templates::TemplateImage image_;  // of the create
+  std::shared_ptr<const Origin> origin_;
   std::shared_ptr<Answer> created_;
   async::Scope operations_;
 
   // While running.
   std::uint64_t machine_serial_ = 0;
   std::string machine_end_;
+  async::Event introduced_;  // or failed, or does not run any more
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<Activity> activity_;
   async::Scope background_;

@@ -1,11 +1,16 @@
 #include "agent/sandbox/guest.h"
 
 #include <algorithm>
+#include <array>
 
 #include "agent/limits.h"
 #include "core/async/timeout.h"
 #include "core/base/clock.h"
+#include "core/base/codec.h"
+#include "core/base/random.h"
 #include "core/base/text.h"
+#include "core/crypto/hash.h"
+#include "core/log/log.h"
 
 namespace wrenn::agent::sandbox {
 
@@ -22,6 +27,20 @@ http::ClientOptions client_options(std::chrono::steady_clock::duration connect_t
 std::string precise_time(UnixTime time) {
   std::string text = to_rfc3339(time);
   return text.replace(text.size() - 1, 1, fmt::format(".{:06}Z", time.us % 1'000'000));
+}
+
+constexpr std::size_t kEntropyBytes = 64;  // what the kernel's generator takes at most, twice over
+
+json::Bytes fresh_entropy() {
+  std::array<std::uint8_t, kEntropyBytes> bytes{};
+  fill_random(bytes);
+  return {std::string(bytes.begin(), bytes.end())};
+}
+
+// The same whenever this sandbox runs, and telling nobody its id; machine-id(5) advises a keyed hash.
+std::string machine_id_of(std::string_view sandbox_id) {
+  constexpr std::size_t kBytes = 16;
+  return hex_encode(crypto::hmac_sha256("wrenn machine-id", sandbox_id).substr(0, kBytes));
 }
 
 // The end of a hostile text, on one line and printable.
@@ -115,9 +134,9 @@ Task<bool> Guest::is_ready(std::chrono::steady_clock::duration timeout) {
   }
 }
 
-Task<> Guest::init(const Record& record) {
+Task<> Guest::init(const Record& record, InitOptions options) {
   http::Headers headers;
-  headers.set(api::envd::kTokenHeader, token_);
+  headers.set(api::envd::kTokenHeader, options.previous_token.empty() ? token_ : options.previous_token);
   api::EnvdClient envd(client_, "", std::move(headers));
   api::envd::InitRequest request;
   request.access_token = token_;
@@ -127,12 +146,75 @@ Task<> Guest::init(const Record& record) {
   request.sandbox_id = record.sandbox_id;
   request.template_id = record.template_id;
   request.hostname = record.sandbox_id;
+  request.machine_id = machine_id_of(record.sandbox_id);
+  request.entropy = fresh_entropy();
   try {
     co_await envd.init(std::move(request), limits::kGuestInit);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     throw_error(error.code(), "the guest's envd refused its /init: {}", error.what());
   }
+}
+
+Task<bool> Guest::post(std::string path, std::chrono::steady_clock::duration timeout) {
+  http::ClientRequest request;
+  request.method = "POST";
+  request.target = std::move(path);
+  request.headers.set(api::envd::kTokenHeader, token_);
+  request.response_bytes_max = limits::kHealthAnswerBytes;
+  request.timeout = timeout;
+  try {
+    const http::Response response = co_await client_.send(std::move(request));
+    co_return response.status == 200 || response.status == 204;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    co_return false;
+  }
+}
+
+static Task<> run_nothing(http::Client& client) {
+  api::EnvdClient envd(client, "");
+  api::envd::StartRequest request;
+  request.process = api::envd::ProcessConfig{.cmd = "/bin/sh", .args = {"-c", "true"}, .envs = {}, .cwd = {}};
+  auto stream = co_await envd.start(std::move(request), limits::kWarmUp);
+  while (co_await stream.next()) {
+  }
+}
+
+// What a clone is told first changes files that exist then, as long as they will be, instead of making them:
+// half of the guest's work [measured: 117 instead of 235 ms of emulated CPU].
+static Task<> introduce_nobody(http::Client& client) {
+  api::EnvdClient envd(client, "");
+  api::envd::InitRequest request;
+  request.sandbox_id = "cl-" + std::string(25, '0');
+  request.template_id = request.sandbox_id;
+  request.hostname = request.sandbox_id;
+  request.machine_id = std::string(api::envd::kNobodysMachine);
+  co_await envd.init(std::move(request), limits::kGuestInit);
+}
+
+static Task<> run_and_introduce(http::Client& client) {
+  co_await run_nothing(client);
+  co_await introduce_nobody(client);
+}
+
+Task<> Guest::warm_up() {
+  auto run = run_and_introduce(client_);
+  try {
+    co_await async::with_timeout(limits::kWarmUp, "a first program", std::move(run));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::warn("the first program in a new guest failed", {{"error", describe(error)}});
+  }
+  client_.drop_idle();
+}
+
+Task<bool> Guest::freeze(std::chrono::steady_clock::duration timeout) {
+  co_return co_await post("/freeze", timeout);
+}
+
+Task<> Guest::unfreeze() {
+  (void)co_await post("/unfreeze", limits::kHoldUsers);
 }
 
 Task<std::optional<api::envd::Metrics>> Guest::metrics() {

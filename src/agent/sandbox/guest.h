@@ -13,6 +13,11 @@ namespace wrenn::agent::sandbox {
 
 using async::Task;
 
+struct InitOptions {
+  // That the guest has by now: of the machine that it is a clone of. Empty: none, or the one of the record.
+  std::string previous_token;
+};
+
 class Guest {
  public:
   Guest(async::Executor executor, net::Address address, std::string access_token);
@@ -28,12 +33,23 @@ class Guest {
   Task<std::string> wait_ready(vmm::Machine& machine);
   // One try. False when there is no answer within `timeout`.
   Task<bool> is_ready(std::chrono::steady_clock::duration timeout);
-  // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume.
-  Task<> init(const Record& record);
+  // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume. Lets
+  // go on what freeze() stopped, also in a machine that was made from a snapshot of this one.
+  Task<> init(const Record& record, InitOptions options);
+  // Runs a program that does nothing, so that what it takes is in the guest's memory. Before it has a token.
+  // Quiet about failures.
+  Task<> warm_up();
+  // Stops what users run, for a snapshot. False when the guest does not answer within `timeout` or cannot.
+  // Throws Error(canceled) only.
+  Task<bool> freeze(std::chrono::steady_clock::duration timeout);
+  // Lets it go on; quiet when that fails, because the guest does it by itself after a while.
+  Task<> unfreeze();
   // Absent when the guest does not answer well.
   Task<std::optional<api::envd::Metrics>> metrics();
 
  private:
+  Task<bool> post(std::string path, std::chrono::steady_clock::duration timeout);
+
   async::Executor executor_;
   http::Client client_;
   std::string token_;

@@ -7,10 +7,13 @@
 #include "agent/sandbox/create_request.h"
 #include "core/async/timeout.h"
 #include "core/log/log.h"
+#include "linux/file.h"
 
 namespace wrenn::agent::sandbox {
 
-Registry::Registry(Host& host) : host_(host), scope_(host.executor, "sandbox drivers") {}
+Registry::Registry(Host& host) : host_(host), goldens_(host), scope_(host.executor, "sandbox drivers") {
+  host_.goldens = &goldens_;
+}
 
 void Registry::add(std::shared_ptr<Driver> driver) {
   drivers_[driver->id()] = driver;
@@ -121,6 +124,13 @@ Task<> Registry::sweep() {
       attempt("network slot", std::to_string(slot), [&] { mechanisms.destroy_network(slot); });
     }
     attempt("snapshot drafts", host.snapshots(), [&] { snapshot::sweep_drafts(host.snapshots()); });
+    attempt("forks", host.forks(), [&] { sys::remove_tree(host.forks()); });
+    for (const std::string& id : snapshot::list_directories(host.directory + "/checkpoints")) {
+      attempt("checkpoint drafts", id, [&] { snapshot::sweep_drafts(host.checkpoints(id)); });
+      if (!known.contains(id)) attempt("checkpoints", id, [&] { sys::remove_tree(host.checkpoints(id)); });
+    }
+    for (const std::string& path : templates::template_directories(host.directory))
+      attempt("template drafts", path, [&] { snapshot::sweep_drafts(path); });
     for (const JournalEntry& entry : host.journal.load())
       if (!entry.record && entry.damage.empty() && !known.contains(entry.sandbox_id))
         attempt("directory", entry.sandbox_id, [&] { host.journal.remove(entry.sandbox_id); });
@@ -129,6 +139,13 @@ Task<> Registry::sweep() {
       if (!known.contains(id)) attempt("snapshot", id, [&] { snapshot::remove(host.snapshots(), id); });
   };
   co_await async::offload(host_.sys, std::move(work));
+  try {
+    co_await goldens_.sweep();
+    co_await host_.layers.collect();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::canceled) throw;
+    log::error("cannot look for what nothing needs any more", {{"error", describe(error)}});
+  }
 }
 
 // --- commands
@@ -206,6 +223,10 @@ std::map<SandboxState, int> Registry::count() const {
   std::map<SandboxState, int> counts;
   for (const auto& [id, driver] : drivers_) ++counts[driver->state()];
   return counts;
+}
+
+Task<> Registry::warm_templates() {
+  return goldens_.warm();
 }
 
 Task<> Registry::watch_idle() {

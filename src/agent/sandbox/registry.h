@@ -6,6 +6,7 @@
 #include <string>
 
 #include "agent/sandbox/driver.h"
+#include "agent/sandbox/goldens.h"
 
 namespace wrenn::agent::sandbox {
 
@@ -24,6 +25,20 @@ class Registry {
   Task<> destroy(std::string sandbox_id);
   Task<api::agent::SandboxInfo> pause(std::string sandbox_id, std::string reason);
   Task<api::agent::SandboxInfo> resume(std::string sandbox_id, std::optional<std::int64_t> timeout_sec);
+
+  // Children that go on from this moment (registry_branches.cpp, as the next four): all of them run when it
+  // returns, or none exists. Children that exist already are taken for those of an earlier call. Throws
+  // Error.
+  Task<std::vector<api::agent::SandboxInfo>> fork(api::agent::ForkSandboxRequest request);
+  Task<api::agent::CheckpointInfo> create_checkpoint(api::agent::CheckpointRequest request);
+  Task<std::vector<api::agent::CheckpointInfo>> list_checkpoints(std::string sandbox_id);
+  Task<> delete_checkpoint(api::agent::CheckpointRequest request);
+  Task<api::agent::SandboxInfo> rollback(api::agent::CheckpointRequest request);
+  Task<api::agent::TemplateInfo> create_snapshot(api::agent::CreateSnapshotRequest request);
+  Task<> delete_template(api::agent::DeleteTemplateRequest request);
+
+  // Makes golden snapshots ahead of their first use, for templates that ask for it. Until done or cancelled.
+  Task<> warm_templates();
 
   // Null for an unknown id.
   std::shared_ptr<Driver> find(const std::string& sandbox_id) const;
@@ -45,8 +60,11 @@ class Registry {
   Task<> sweep();
   Task<> drive(std::shared_ptr<Driver> driver);
   void add(std::shared_ptr<Driver> driver);
+  Task<Frozen> freeze(const std::string& sandbox_id, std::string root, std::string id);
+  Task<> run_children(const std::vector<std::shared_ptr<Driver>>& children);
 
   Host& host_;
+  Goldens goldens_;
   std::map<std::string, std::shared_ptr<Driver>> drivers_;
   async::Scope scope_;
   bool closed_ = false;

@@ -7,11 +7,8 @@
 
 #include <memory>
 
-#include "agent/snapshot/memory_file.h"
 #include "core/base/clock.h"
-#include "core/base/codec.h"
 #include "core/base/error.h"
-#include "core/crypto/hash.h"
 #include "linux/file.h"
 
 namespace wrenn::agent::snapshot {
@@ -21,14 +18,17 @@ namespace {
 constexpr std::string_view kDraftPrefix = ".draft-";
 constexpr const char* kManifest = "/manifest.json";
 constexpr const char* kRetired = "/retired.json";
-constexpr const char* kMemory = "/memory";
+constexpr const char* kPages = "/pages";
 constexpr const char* kDeviceState = "/device-state";
 constexpr std::size_t kManifestBytes = 64 * 1024;
 constexpr std::size_t kDeviceStateBytes = 64 * 1024 * 1024;  // QEMU's is below 10 KiB with one vCPU
 
-void fsync_file(const std::string& path) {
-  const sys::Fd file = sys::open_file(path, O_RDONLY);
-  if (::fsync(file.get()) != 0) throw_errno("make {} durable", path);
+void make_durable(sys::FdView file, std::string_view what) {
+  if (::fsync(file.get()) != 0) throw_errno("make {} durable", what);
+}
+
+std::string checksum_of(const std::string& text) {
+  return Checksum::hex_of(std::as_bytes(std::span(text.data(), text.size())));
 }
 
 std::vector<std::string> list_names(const std::string& path) {
@@ -67,6 +67,7 @@ void exchange(const std::string& fresh, const std::string& place) {
 
 Draft::Draft(std::string root, std::string id, sys::TempDir directory)
     : root_(std::move(root)), id_(std::move(id)), directory_(std::move(directory)) {
+  // Write-only: QEMU takes a descriptor only for the very way of access that it asks for.
   state_ = sys::open_file(directory_.path() + kDeviceState, O_WRONLY | O_CREAT | O_EXCL, 0600);
 }
 
@@ -75,28 +76,69 @@ Draft Draft::begin(const std::string& root, const std::string& id) {
   return Draft(root, id, sys::TempDir::create(fmt::format("{}/{}{}-", root, kDraftPrefix, id)));
 }
 
-MemoryWritten Draft::write_memory(const vmm::MachineRecord& machine) {
-  const sys::Fd file = sys::open_file(directory_.path() + kMemory, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  return write_memory_file(machine, file);
+PagesSummary Draft::write_pages(const vmm::MachineRecord& machine) {
+  pages_ = sys::open_file(directory_.path() + kPages, O_RDWR | O_CREAT | O_TRUNC, 0600);
+  PagesSummary summary = snapshot::write_pages(machine, pages_);
+  pages_checksum_ = summary.checksum;
+  return summary;
 }
 
-Snapshot Draft::commit(Manifest manifest) {
+void Draft::link_from(const Snapshot& other) {
+  const auto link = [this, &other](const char* name) {
+    const std::string from = other.directory + name, to = directory_.path() + name;
+    ::unlink(to.c_str());
+    if (::link(from.c_str(), to.c_str()) != 0) throw_errno("link {} to {}", from, to);
+    return sys::open_file(to, O_RDONLY);
+  };
+  state_ = link(kDeviceState);
+  if (!other.pages) return;
+  pages_ = link(kPages);
+  pages_checksum_ = other.manifest.pages_checksum;
+}
+
+static std::shared_ptr<const sys::Fd> open_again(sys::FdView file) {
+  return std::make_shared<const sys::Fd>(
+      sys::open_file(fmt::format("/proc/self/fd/{}", file.get()), O_RDONLY));
+}
+
+Snapshot Draft::detach(Manifest manifest) const {
+  Snapshot snapshot;
+  snapshot.manifest = std::move(manifest);
+  snapshot.device_state = open_again(state_);
+  if (pages_.valid()) {
+    snapshot.pages = open_again(pages_);
+    snapshot.manifest.pages_bytes = sys::file_size(pages_);
+    snapshot.manifest.pages_checksum = pages_checksum_;
+  }
+  return snapshot;
+}
+
+sys::Fd open_device_state(const Snapshot& snapshot) {
+  return sys::open_file(fmt::format("/proc/self/fd/{}", snapshot.device_state->get()), O_RDONLY);
+}
+
+void Draft::drop_pages() {
+  pages_.reset();
+  pages_checksum_.clear();
+  if (::unlink((directory_.path() + kPages).c_str()) != 0 && errno != ENOENT)
+    throw_errno("remove the pages of the snapshot of {}", id_);
+}
+
+void Draft::commit(Manifest manifest, const Secret& key) {
   const std::string& draft = directory_.path();
-  const sys::Fd memory = sys::open_file(draft + kMemory, O_RDONLY);
-  manifest.memory_bytes = sys::file_size(memory);
-  manifest.memory_allocated_bytes = sys::allocated_bytes(memory);
   const std::string state = sys::read_file(draft + kDeviceState, kDeviceStateBytes);
-  if (state.empty() || manifest.memory_bytes != static_cast<std::uint64_t>(manifest.memory_mib) << 20)
-    throw_error(ErrorCode::internal,
-                "the snapshot of {} is incomplete: {} bytes of memory, {} of device state", id_,
-                manifest.memory_bytes, state.size());
+  if (state.empty())
+    throw_error(ErrorCode::internal, "the snapshot of {} is incomplete: no device state", id_);
   manifest.device_state_bytes = state.size();
-  manifest.device_state_sha256 = hex_encode(crypto::sha256(state));
+  manifest.device_state_checksum = checksum_of(state);
+  manifest.pages_bytes = pages_.valid() ? sys::file_size(pages_) : 0;
+  manifest.pages_checksum = pages_checksum_;
   if (manifest.created_at_us == 0) manifest.created_at_us = now().us;
 
-  fsync_file(draft + kMemory);
-  fsync_file(draft + kDeviceState);
-  sys::write_file_atomic(draft + kManifest, json::to_json(manifest), 0600);  // and the directory with it
+  if (pages_.valid()) make_durable(pages_, "saved memory");
+  make_durable(state_, "a device state");
+  sys::write_file_atomic(draft + kManifest, seal_manifest(std::move(manifest), key),
+                         0600);  // and the directory with it
 
   const std::string place = root_ + "/" + id_;
   if (sys::exists(place)) {
@@ -108,56 +150,31 @@ Snapshot Draft::commit(Manifest manifest) {
     (void)directory_.release();
     sys::fsync_dir(root_);
   }
-  return {std::move(manifest), place};
 }
 
-std::optional<Snapshot> load(const std::string& root, const std::string& id) {
+std::optional<Snapshot> load(const std::string& root, const std::string& id, const Secret& key) {
   const std::string directory = root + "/" + id;
   const auto text = sys::try_read_file(directory + kManifest, kManifestBytes);
   if (!text) return std::nullopt;
   Snapshot snapshot;
   snapshot.directory = directory;
-  try {
-    snapshot.manifest = json::from_json<Manifest>(*text);
-  } catch (const Error& error) {
-    throw_error(ErrorCode::data_loss, "the manifest of snapshot {} cannot be read: {}", id, error.what());
-  }
+  snapshot.manifest = parse_manifest(*text, key, "snapshot " + id);
   const Manifest& manifest = snapshot.manifest;
-  if (manifest.format != kFormat)
-    throw_error(ErrorCode::failed_precondition,
-                "snapshot {} has format {}, this version of wrenn reads format {}: resume it with the "
-                "version that wrote it",
-                id, manifest.format, kFormat);
-  const auto memory = sys::try_open_file(snapshot.memory_path(), O_RDONLY);
-  if (!memory || sys::file_size(*memory) != manifest.memory_bytes ||
-      manifest.memory_bytes != static_cast<std::uint64_t>(manifest.memory_mib) << 20)
-    throw_error(ErrorCode::data_loss, "the memory of snapshot {} is missing or has the wrong size", id);
-  const auto state = sys::try_read_file(snapshot.device_state_path(), kDeviceStateBytes);
-  if (!state || state->size() != manifest.device_state_bytes ||
-      hex_encode(crypto::sha256(*state)) != manifest.device_state_sha256)
-    throw_error(ErrorCode::data_loss, "the device state of snapshot {} is missing or was changed", id);
+  auto state = sys::try_open_file(directory + kDeviceState, O_RDONLY);
+  if (!state || checksum_of(sys::read_up_to(*state, kDeviceStateBytes)) != manifest.device_state_checksum)
+    throw_error(ErrorCode::data_loss,
+                "the device state of snapshot {} is missing or was damaged; destroy what it belongs to", id);
+  if (::lseek(state->get(), 0, SEEK_SET) != 0) throw_errno("go to the start of a device state");
+  snapshot.device_state = std::make_shared<const sys::Fd>(std::move(*state));
+  if (manifest.pages_bytes != 0) {
+    auto pages = sys::try_open_file(directory + kPages, O_RDONLY);
+    if (!pages || sys::file_size(*pages) != manifest.pages_bytes)
+      throw_error(ErrorCode::data_loss,
+                  "the memory of snapshot {} is missing or has the wrong size; destroy what it belongs to",
+                  id);
+    snapshot.pages = std::make_shared<const sys::Fd>(std::move(*pages));
+  }
   return snapshot;
-}
-
-void check(const Manifest& manifest, const ResumeHost& host) {
-  if (manifest.vmm_version != host.vmm_version)
-    throw_error(
-        ErrorCode::failed_precondition,
-        "the snapshot was written by {}, and {} is installed; a saved machine only loads in the version that "
-        "saved it: install that version again, or destroy the capsule",
-        manifest.vmm_version, host.vmm_version);
-  if (manifest.acceleration != host.acceleration)
-    throw_error(
-        ErrorCode::failed_precondition,
-        "the snapshot was written under {} acceleration, and this host uses {}: resume it where {} works, or "
-        "destroy the capsule",
-        to_string(manifest.acceleration), to_string(host.acceleration), to_string(manifest.acceleration));
-  if (manifest.cpu_model != host.cpu_model)
-    throw_error(ErrorCode::failed_precondition,
-                "the snapshot was written on the CPU {}, and this host has {}: resume it on a host with the "
-                "former, or "
-                "destroy the capsule",
-                manifest.cpu_model, host.cpu_model);
 }
 
 void retire(const Snapshot& snapshot) {
@@ -186,6 +203,12 @@ std::vector<std::string> list(const std::string& root) {
   return ids;
 }
 
+std::vector<std::string> list_directories(const std::string& root) {
+  std::vector<std::string> names = list_names(root);
+  std::erase_if(names, [](const std::string& name) { return name.front() == '.'; });
+  return names;
+}
+
 int sweep_drafts(const std::string& root) {
   int swept = 0;
   for (const std::string& name : list_names(root)) {
@@ -194,10 +217,6 @@ int sweep_drafts(const std::string& root) {
     ++swept;
   }
   return swept;
-}
-
-void create_empty_memory(const std::string& path, int memory_mib) {
-  sys::create_sparse_file(path, static_cast<std::uint64_t>(memory_mib) << 20);
 }
 
 }  // namespace wrenn::agent::snapshot

@@ -27,9 +27,16 @@ struct TemplateFile {
   std::string name;
   std::string generation;
   std::string default_user = "root";
-  static constexpr auto kFields = json::fields(json::field("name", &TemplateFile::name),
-                                               json::field("generation", &TemplateFile::generation),
-                                               json::field("default_user", &TemplateFile::default_user));
+  bool snapshot = false;
+  int vcpus = 0;
+  int memory_mb = 0;
+  std::vector<TemplateImage::Size> warm;
+  static constexpr auto kFields = json::fields(
+      json::field("name", &TemplateFile::name), json::field("generation", &TemplateFile::generation),
+      json::field("default_user", &TemplateFile::default_user),
+      json::field("snapshot", &TemplateFile::snapshot), json::field("vcpus", &TemplateFile::vcpus),
+      json::field("memory_mb", &TemplateFile::memory_mb),
+      json::field("warm", &TemplateFile::warm, json::kOmitEmpty));
 };
 
 // What rootfs/kernel.sh writes; file names are relative to it.
@@ -68,9 +75,9 @@ std::string real_path(const std::string& path) {
   return resolved.get();
 }
 
-std::string image_directory(const std::string& directory, const model::TeamId& team,
-                            const model::TemplateId& id) {
-  return fmt::format("{}/images/teams/{}/{}", directory, team.digits(), id.digits());
+bool is_complete(const std::string& path) {
+  return sys::exists(path + "/" + kImageLink) ||
+         sys::exists(fmt::format("{}/{}/manifest.json", path, kSnapshotDirectory));
 }
 
 // Throws when it is incomplete.
@@ -84,6 +91,15 @@ TemplateImage read_template(const std::string& path, const model::TeamId& team, 
   image.name = description.name.empty() ? id.digits() : description.name;
   image.generation = description.generation;
   image.default_user = description.default_user;
+  image.directory = path;
+  image.snapshot = description.snapshot;
+  image.vcpus = description.vcpus;
+  image.memory_mb = description.memory_mb;
+  image.warm = description.warm;
+  if (image.snapshot) {
+    image.allocated_bytes = sys::allocated_bytes(path);
+    return image;
+  }
   image.image = real_path(path + "/" + kImageLink);
   const sys::Fd file = sys::open_file(image.image, O_RDONLY);
   image.image_bytes = sys::file_size(file);
@@ -143,8 +159,8 @@ void collect_strings(const json::Value& value, const std::string& prefix, std::v
   }
 }
 
-// Records lie at most this deep below DIR/sandboxes and DIR/snapshots.
-constexpr int kRecordDepth = 3;
+// Records lie at most this deep: DIR/images/teams/TEAM/TEMPLATE/snapshot/manifest.json.
+constexpr int kRecordDepth = 4;
 constexpr std::size_t kRecordBytes = 1024 * 1024;
 
 void collect_references(const std::string& path, const std::string& prefix, int depth,
@@ -172,7 +188,7 @@ std::vector<TemplateImage> list_templates(const std::string& directory) {
       const auto id = parse_base36(name);
       if (!id) continue;
       const std::string path = root + "/" + team_name + "/" + name;
-      if (!sys::exists(path + "/" + kImageLink)) continue;  // being built
+      if (!is_complete(path)) continue;  // being built
       try {
         templates.push_back(read_template(path, model::TeamId(*team), model::TemplateId(*id)));
       } catch (const Error& error) {
@@ -185,8 +201,8 @@ std::vector<TemplateImage> list_templates(const std::string& directory) {
 
 TemplateImage find_template(const std::string& directory, const model::TeamId& team,
                             const model::TemplateId& id) {
-  const std::string path = image_directory(directory, team, id);
-  if (!sys::exists(path + "/" + kImageLink))
+  const std::string path = template_directory(directory, team, id);
+  if (!is_complete(path))
     throw_error(ErrorCode::not_found, "this host has no image for template {} ({}/{}): {}", id.digits(), path,
                 kImageLink, remedy_for(team, id));
   try {
@@ -195,6 +211,32 @@ TemplateImage find_template(const std::string& directory, const model::TeamId& t
     throw_error(ErrorCode::data_loss, "template {} is damaged: {}; {}", id.digits(), error.what(),
                 remedy_for(team, id));
   }
+}
+
+std::vector<std::string> template_directories(const std::string& directory) {
+  std::vector<std::string> paths;
+  const std::string root = directory + "/images/teams";
+  for (const std::string& team : list_directory(root))
+    if (parse_base36(team))
+      for (const std::string& name : list_directory(root + "/" + team))
+        if (parse_base36(name)) paths.push_back(root + "/" + team + "/" + name);
+  return paths;
+}
+
+std::string template_directory(const std::string& directory, const model::TeamId& team,
+                               const model::TemplateId& id) {
+  return fmt::format("{}/images/teams/{}/{}", directory, team.digits(), id.digits());
+}
+
+void write_snapshot_template(const std::string& directory, const TemplateImage& image) {
+  TemplateFile file;
+  file.name = image.name;
+  file.generation = image.generation;
+  file.default_user = image.default_user;
+  file.snapshot = true;
+  file.vcpus = image.vcpus;
+  file.memory_mb = image.memory_mb;
+  sys::write_file_atomic(directory + "/template.json", json::to_json(file), 0644);
 }
 
 Kernel find_kernel(const std::string& directory, std::string_view wanted) {
@@ -211,14 +253,12 @@ Kernel find_kernel(const std::string& directory, std::string_view wanted) {
               kernels);
 }
 
-std::vector<std::string> referenced_images(const std::string& directory) {
+std::set<std::string> referenced_files(const std::string& directory, std::string_view below) {
   const std::string absolute = real_path(directory);
-  std::vector<std::string> images;
-  for (const char* records : {"/sandboxes", "/snapshots"})
-    collect_references(absolute + records, absolute + "/images/", kRecordDepth, images);
-  std::sort(images.begin(), images.end());
-  images.erase(std::unique(images.begin(), images.end()), images.end());
-  return images;
+  std::vector<std::string> files;
+  for (const char* records : {"/sandboxes", "/snapshots", "/golden", "/checkpoints", "/images"})
+    collect_references(absolute + records, fmt::format("{}/{}/", absolute, below), kRecordDepth, files);
+  return {files.begin(), files.end()};
 }
 
 }  // namespace wrenn::agent::templates

@@ -10,10 +10,12 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/async/task.h"
 #include "core/json/fields.h"
@@ -36,8 +38,10 @@ std::optional<DiskFormat> from_string(std::string_view text, DiskFormat*) noexce
 // VMM's user needs no right to the paths.
 struct DiskSource {
   DiskFormat format = DiskFormat::raw;
-  std::string path;     // file or block device, opened for reading and writing
-  std::string backing;  // qcow2: the raw image below it, opened for reading only
+  std::string path;  // file or block device, opened for reading and writing
+  // qcow2: what is below it, opened for reading only. First the raw image, then the qcow2 layers from the
+  // image upwards.
+  std::vector<std::string> backing;
 };
 
 // Descriptors are lent for the duration of start() or restore().
@@ -53,10 +57,11 @@ struct MachineConfig {
   std::string initramfs;  // empty: none
   std::string command_line;
 
-  // The base of the guest's memory: exactly memory_mib MiB, mapped privately, so never written by the
-  // machine. Cold boot: a file that is one hole. restore(): the memory of the snapshot. The file's owner
-  // becomes `identity`.
-  std::string memory_file;
+  // The base of the guest's memory: a file in memory of exactly memory_mib MiB that is sealed against writing
+  // and may be opened by everybody (agent/snapshot/memory_base.h), mapped privately.
+  sys::FdView memory;
+  std::string memory_mapping;  // its name in /proc/PID/maps
+  std::string memory_base;     // the file on disk that it was loaded from, for the record; empty: zeros
 
   DiskSource disk;
 
@@ -76,7 +81,8 @@ struct MachineRecord {
   std::int64_t pid = 0;
   std::uint64_t start_time = 0;  // clock ticks after boot: with the pid it names the process for all time
   std::string control_socket;
-  std::string memory_file;  // base of the guest's memory, as configured
+  std::string memory_mapping;  // of the base of the guest's memory, in /proc/PID/maps
+  std::string memory_base;     // the file on disk that the base is; empty: zeros
   int memory_mib = 0;
   int vcpus = 0;
   Acceleration acceleration = Acceleration::tcg;
@@ -85,7 +91,8 @@ struct MachineRecord {
       json::fields(json::field("pid", &MachineRecord::pid, json::kRequired),
                    json::field("startTime", &MachineRecord::start_time, json::kRequired),
                    json::field("controlSocket", &MachineRecord::control_socket, json::kRequired),
-                   json::field("memoryFile", &MachineRecord::memory_file, json::kRequired),
+                   json::field("memoryMapping", &MachineRecord::memory_mapping, json::kRequired),
+                   json::field("memoryBase", &MachineRecord::memory_base),
                    json::field("memoryMib", &MachineRecord::memory_mib, json::kRequired),
                    json::field("vcpus", &MachineRecord::vcpus, json::kRequired),
                    json::field("acceleration", &MachineRecord::acceleration, json::kRequired),
@@ -126,6 +133,11 @@ class Machine {
   // Writes the state of CPUs and devices (some KiB), without memory and disks, to `file`, an empty file open
   // for writing that the caller keeps open. The machine must be paused, and stays so. Throws as pause().
   virtual Task<> save_state(sys::FdView file) = 0;
+  // A paused machine's disk, a qcow2 file, becomes a layer that is not written any more: from now on
+  // `overlay`, an empty qcow2 file with the disk's size, takes the writes. `layers` is how many files were
+  // below the disk before. Throws as pause(), and Error(failed_precondition) when the VMM refuses; then the
+  // disk is as it was.
+  virtual Task<> push_overlay(sys::FdView overlay, std::size_t layers) = 0;
   // Ends the process at once (SIGKILL; a capsule is never asked) and returns when it is gone. Idempotent.
   // Throws Error(deadline_exceeded) when the kernel does not let it die.
   virtual Task<> stop() = 0;
@@ -156,10 +168,13 @@ class Vmm {
   // Boots. On return the process exists and its vCPUs run; the guest is not up yet. Throws Error with what
   // the VMM complained about; nothing is left then but the run directory.
   virtual Task<std::unique_ptr<Machine>> start(const MachineConfig& config) = 0;
-  // Makes a machine from a saved state, on `config.memory_file` as the memory of that moment and the disk of
-  // that moment. Paused: nothing of the guest runs before resume(), and up to then neither file has changed,
-  // so a failed restore can be repeated. Throws as start().
-  virtual Task<std::unique_ptr<Machine>> restore(const MachineConfig& config, sys::FdView device_state) = 0;
+  // Makes a machine from a saved state, on `config.memory` as its base and with the disk of that moment.
+  // `fill`, unless empty, is called on a thread of the pool once the memory is mapped, to put the pages there
+  // by which it differs from the base. Paused: nothing of the guest runs before resume(), and up to then no
+  // file has changed, so a failed restore can be repeated. Throws as start(), and what `fill` throws.
+  using Fill = std::function<void(const MachineRecord&)>;
+  virtual Task<std::unique_ptr<Machine>> restore(const MachineConfig& config, sys::FdView device_state,
+                                                 Fill fill) = 0;
   // Finds a machine of an earlier run of the agent. Null when it is gone. Throws Error when the process lives
   // but cannot be talked to (the caller may then kill it by record).
   virtual Task<std::unique_ptr<Machine>> adopt(const MachineRecord& record) = 0;

@@ -8,7 +8,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <climits>
 #include <csignal>
 
 #include "agent/vmm/limits.h"
@@ -62,12 +61,6 @@ sys::Fd listen_for_monitor(const std::string& path) {
   return socket;
 }
 
-std::string real_path(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (::realpath(path.c_str(), resolved) == nullptr) throw_errno("resolve {}", path);
-  return resolved;
-}
-
 sys::Fd open_for_everybody(const std::string& path, std::string_view what) {
   sys::Fd file = sys::open_file(path, O_RDONLY);
   struct stat status{};
@@ -90,20 +83,18 @@ Started spawn_qemu(const QemuOptions& options, const std::string& version, const
                    bool restore) {
   MachineRecord record;
   record.control_socket = config.run_directory + "/" + kMonitorSocket;
-  record.memory_file = real_path(config.memory_file);
+  record.memory_mapping = config.memory_mapping;
+  record.memory_base = config.memory_base;
   record.memory_mib = config.memory_mib;
   record.vcpus = config.vcpus;
   record.acceleration = config.acceleration;
   record.vmm_version = version;
 
-  const sys::Fd memory = sys::open_file(record.memory_file, O_RDWR);
   const std::uint64_t memory_bytes = static_cast<std::uint64_t>(config.memory_mib) << 20;
-  if (sys::file_size(memory) != memory_bytes)
-    throw_error(ErrorCode::data_loss, "memory file {} has {} bytes instead of {}", record.memory_file,
-                sys::file_size(memory), memory_bytes);
-  if (config.identity && ::fchown(memory.get(), config.identity->uid, config.identity->gid) != 0)
-    throw_errno("give {} to user {}", record.memory_file, config.identity->uid);
-  sys::Fd kernel, initramfs, backing;
+  if (sys::file_size(config.memory) != memory_bytes)
+    throw_error(ErrorCode::data_loss, "the base of the guest's memory has {} bytes instead of {}",
+                sys::file_size(config.memory), memory_bytes);
+  sys::Fd kernel, initramfs;
   if (!restore) {
     kernel = open_for_everybody(config.kernel, "kernel");
     if (!config.initramfs.empty()) initramfs = open_for_everybody(config.initramfs, "initramfs");
@@ -111,7 +102,8 @@ Started spawn_qemu(const QemuOptions& options, const std::string& version, const
   const sys::Fd disk = sys::open_file(config.disk.path, O_RDWR);
   struct stat disk_status{};
   if (::fstat(disk.get(), &disk_status) != 0) throw_errno("look at {}", config.disk.path);
-  if (config.disk.format == DiskFormat::qcow2) backing = sys::open_file(config.disk.backing, O_RDONLY);
+  std::vector<sys::Fd> backing;
+  for (const std::string& path : config.disk.backing) backing.push_back(sys::open_file(path, O_RDONLY));
   const sys::Fd monitor = listen_for_monitor(record.control_socket);
   ScopeGuard remove_socket([&] { ::unlink(record.control_socket.c_str()); });
   sys::Fd messages = make_bounded_file();
@@ -127,10 +119,11 @@ Started spawn_qemu(const QemuOptions& options, const std::string& version, const
   spawn.cwd = "/";
   spawn.stdout_fd = messages;
   spawn.stderr_fd = messages;
-  spawn.fds = {{monitor, kQemuMonitor}, {memory, kQemuMemory}, {disk, kQemuDisk}};
+  spawn.fds = {{monitor, kQemuMonitor}, {config.memory, kQemuMemory}, {disk, kQemuDisk}};
   if (kernel.valid()) spawn.fds.push_back({kernel, kQemuKernel});
   if (initramfs.valid()) spawn.fds.push_back({initramfs, kQemuInitramfs});
-  if (backing.valid()) spawn.fds.push_back({backing, kQemuBacking});
+  for (std::size_t i = 0; i < backing.size(); ++i)
+    spawn.fds.push_back({backing[i], kQemuBacking + static_cast<int>(i)});
   if (config.tap.valid()) spawn.fds.push_back({config.tap, kQemuTap});
   spawn.netns = config.netns;
   spawn.cgroup = config.cgroup;
@@ -160,10 +153,15 @@ class Qemu final : public Vmm {
     co_return machine;
   }
 
-  Task<std::unique_ptr<Machine>> restore(const MachineConfig& config, sys::FdView device_state) override {
+  Task<std::unique_ptr<Machine>> restore(const MachineConfig& config, sys::FdView device_state,
+                                         Fill fill) override {
     auto machine = co_await launch(config, true);
     std::exception_ptr failure;
     try {
+      if (fill) {
+        auto work = [&fill, record = machine->record()] { fill(record); };
+        co_await async::offload(blocking_, std::move(work));
+      }
       co_await machine->load_state(device_state);
     } catch (...) {
       failure = std::current_exception();

@@ -19,28 +19,36 @@ void write_file_node(json::Writer& writer, std::string_view driver, int set, boo
   writer.end_object();
 }
 
+void write_disk_file(json::Writer& writer, DiskFormat format, std::string_view name, int set,
+                     bool block_device, bool read_only) {
+  writer.member("driver", to_string(format));
+  writer.member("node-name", name);
+  writer.member("read-only", read_only);
+  if (!read_only) writer.member("discard", "unmap");
+  writer.key("file");
+  write_file_node(writer, block_device ? "host_device" : "file", set, read_only);
+}
+
+// The backing files from layer `top` downwards, as the member "backing". Given here, the files that the
+// headers name are not looked at.
+void write_backing(json::Writer& writer, std::size_t top) {
+  writer.key("backing");
+  writer.begin_object();
+  write_disk_file(writer, top == 0 ? DiskFormat::raw : DiskFormat::qcow2, qemu_disk_node(top),
+                  kQemuBacking + static_cast<int>(top), false, true);
+  if (top > 0) write_backing(writer, top - 1);
+  writer.end_object();
+}
+
 // The host's page cache serves all machines over one image, so the cache is not bypassed; the guest's flushes
 // are honoured. What the guest discards is given back to the host.
 std::string disk_node(const QemuInvocation& invocation, const DiskSource& disk) {
   std::string text;
   json::Writer writer(text);
   writer.begin_object();
-  writer.member("driver", to_string(disk.format));
-  writer.member("node-name", "root");
-  writer.member("read-only", false);
-  writer.member("discard", "unmap");
-  writer.key("file");
-  write_file_node(writer, invocation.disk_is_block_device ? "host_device" : "file", kQemuDisk, false);
-  if (disk.format == DiskFormat::qcow2) {
-    // Given here, the backing file that the header names is not looked at.
-    writer.key("backing");
-    writer.begin_object();
-    writer.member("driver", "raw");
-    writer.member("read-only", true);
-    writer.key("file");
-    write_file_node(writer, "file", kQemuBacking, true);
-    writer.end_object();
-  }
+  write_disk_file(writer, disk.format, qemu_disk_node(disk.backing.size()), kQemuDisk,
+                  invocation.disk_is_block_device, false);
+  if (!disk.backing.empty()) write_backing(writer, disk.backing.size() - 1);
   writer.end_object();
   return text;
 }
@@ -56,10 +64,25 @@ std::string escape_commas(std::string_view text) {
 
 std::string qemu_cpu_model(Acceleration acceleration) {
   if (acceleration == Acceleration::kvm) return "host";
-  // TCG runs `rep movsb` byte by byte, and whoever sees ERMS copies with it: without it a guest reads its page
-  // cache at 800 MB/s instead of 110 [measured, QEMU 7.2]. A fifth level of page tables makes each miss of
-  // the TLB longer and is good for nothing below 64 TiB.
+  // TCG runs `rep movsb` byte by byte, and whoever sees ERMS copies with it: without it a guest reads its
+  // page cache at 800 MB/s instead of 110 [measured, QEMU 7.2]. A fifth level of page tables makes each miss
+  // of the TLB longer and is good for nothing below 64 TiB.
   return "max,erms=off,la57=off";
+}
+
+std::string qemu_disk_node(std::size_t layers) {
+  return fmt::format("disk-{}", layers);
+}
+
+std::string qemu_overlay_node(int set, std::size_t layers) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object();
+  write_disk_file(writer, DiskFormat::qcow2, qemu_disk_node(layers), set, false, false);
+  writer.key("backing");
+  writer.null();  // what is below it is known when it is put in place
+  writer.end_object();
+  return text;
 }
 
 std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config) {
@@ -101,10 +124,12 @@ std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const 
   add({"-serial", fmt::format("chardev:{}", kQemuConsole)});
 
   add({"-add-fd", fmt::format("fd={},set={}", kQemuDisk, kQemuDisk)});
-  if (config.disk.format == DiskFormat::qcow2)
-    add({"-add-fd", fmt::format("fd={},set={}", kQemuBacking, kQemuBacking)});
+  for (std::size_t i = 0; i < config.disk.backing.size(); ++i) {
+    const int fd = kQemuBacking + static_cast<int>(i);
+    add({"-add-fd", fmt::format("fd={},set={}", fd, fd)});
+  }
   add({"-blockdev", disk_node(invocation, config.disk)});
-  add({"-device", "virtio-blk-device,drive=root"});
+  add({"-device", fmt::format("virtio-blk-device,drive={}", qemu_disk_node(config.disk.backing.size()))});
   if (config.tap.valid()) {
     add({"-netdev", fmt::format("tap,id=net,fd={},vhost=off", kQemuTap)});
     add({"-device", fmt::format("virtio-net-device,netdev=net,mac={}", config.mac)});

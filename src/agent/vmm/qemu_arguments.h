@@ -18,7 +18,7 @@ inline constexpr int kQemuKernel = 5;
 inline constexpr int kQemuInitramfs = 6;
 inline constexpr int kQemuMemory = 7;
 inline constexpr int kQemuDisk = 8;
-inline constexpr int kQemuBacking = 9;
+inline constexpr int kQemuBacking = 9;  // and those that follow: one for each file below the disk
 
 inline constexpr const char* kQemuConsole = "console";  // name of the character device
 
@@ -32,6 +32,11 @@ struct QemuInvocation {
 // What the machine looks like to the guest must not depend on `restore`: the saved state only fits the same
 // machine.
 std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config);
+
+// The disk's node in QEMU's block graph with so many files below it; each of those has a node of its own.
+std::string qemu_disk_node(std::size_t layers);
+// For blockdev-add: an overlay, in descriptor set `set`, that will have `layers` files below it.
+std::string qemu_overlay_node(int set, std::size_t layers);
 
 // "max" or "host".
 std::string qemu_cpu_model(Acceleration acceleration);

@@ -31,6 +31,7 @@ namespace {
 constexpr auto kConsoleTimeout = std::chrono::milliseconds(1000);
 constexpr auto kLoadPoll = std::chrono::milliseconds(1);
 constexpr int kStateFdset = 100;
+constexpr int kFirstOverlayFdset = 1000;  // plus the number of layers below it
 
 std::string object(std::initializer_list<std::pair<std::string_view, json::Value>> members) {
   std::string text;
@@ -178,6 +179,30 @@ Task<> QemuMachine::save_state(sys::FdView file) {
   if (!state->end && !state->qmp->closed())
     co_await state->monitor().execute("remove-fd", set, limits::kCommandTimeout);
   if (failure) std::rethrow_exception(failure);
+}
+
+Task<> QemuMachine::push_overlay(sys::FdView overlay, std::size_t layers) {
+  auto state = state_;
+  const int set = kFirstOverlayFdset + static_cast<int>(layers);
+  const std::string pass = object({{"fdset-id", json::Value(std::int64_t{set})}});
+  co_await state->monitor().execute("add-fd", pass, limits::kCommandTimeout, overlay);
+  const std::string node = qemu_overlay_node(set, layers + 1);
+  co_await state->monitor().execute("blockdev-add", node, limits::kCommandTimeout);
+  const std::string link = object(
+      {{"node", json::Value(qemu_disk_node(layers))}, {"overlay", json::Value(qemu_disk_node(layers + 1))}});
+  std::exception_ptr failure;
+  try {
+    co_await state->monitor().execute("blockdev-snapshot", link, limits::kPauseTimeout);
+  } catch (const Error&) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  if (!state->end && !state->qmp->closed()) {
+    const std::string name = object({{"node-name", json::Value(qemu_disk_node(layers + 1))}});
+    co_await state->monitor().execute("blockdev-del", name, limits::kCommandTimeout);
+    co_await state->monitor().execute("remove-fd", pass, limits::kCommandTimeout);
+  }
+  std::rethrow_exception(failure);
 }
 
 Task<> QemuMachine::stop() {

@@ -29,6 +29,7 @@ class QemuMachine final : public Machine {
   Task<> pause() override;
   Task<> resume() override;
   Task<> save_state(sys::FdView file) override;
+  Task<> push_overlay(sys::FdView overlay, std::size_t layers) override;
   Task<> stop() override;
   Task<MachineEnd> wait_end() override;
   std::optional<MachineEnd> ended() const override;

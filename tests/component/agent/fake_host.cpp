@@ -1,7 +1,6 @@
 #include "fake_host.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <unistd.h>
 
 #include "agent/network/slot.h"
@@ -121,7 +120,8 @@ class FakeMechanisms final : public Mechanisms {
   std::optional<sys::ProcessIdentity> identity(int, vmm::Acceleration) const override { return std::nullopt; }
 
   disk::DiskRecord plan_disk(const disk::DiskSpec& spec) const override {
-    return {disk::DiskKind::qcow2, spec.sandbox_id, spec.image, spec.cow_path, 0, spec.size_bytes};
+    return {disk::DiskKind::qcow2, spec.sandbox_id, spec.image, spec.layers, spec.cow_path, 0,
+            spec.size_bytes};
   }
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
     world_.reach("disk");
@@ -140,6 +140,18 @@ class FakeMechanisms final : public Mechanisms {
     sys::remove_tree(record.cow_path);
   }
   std::uint64_t disk_bytes(const disk::DiskRecord&) override { return 12345; }
+  disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) override {
+    world_.reach("copy disk");
+    return disk::freeze_by_copy(record, layer);
+  }
+  disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) override {
+    world_.reach("link disk");
+    return disk::freeze_by_link(record, layer);
+  }
+  void make_overlay(const disk::DiskRecord& record) override {
+    world_.reach("overlay");
+    (void)sys::create_sparse_file(record.cow_path, 4096);
+  }
 
   std::optional<sys::Fd> create_group(const std::string& id, const GroupLimits&) override {
     world_.reach("cgroup");
@@ -154,17 +166,20 @@ class FakeMechanisms final : public Mechanisms {
   }
   void unclaim_sandbox(const std::string& id) override { world_.remove("claim " + id); }
 
-  void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) override {
+  std::shared_ptr<const snapshot::MemoryBase> load_base(const std::string& path, int memory_mib) override {
+    world_.reach("base");
+    return path.empty() ? snapshot::MemoryBase::zeros(memory_mib)
+                        : snapshot::MemoryBase::load(path, memory_mib);
+  }
+  // The machine's memory is its base.
+  void write_memory(snapshot::Draft&, const vmm::MachineRecord& machine) override {
     world_.reach("memory");
     const auto process = world_.process(machine.pid);
     if (!process || process->end) throw Error(ErrorCode::data_loss, "the process is gone");
     if (!process->paused) throw Error(ErrorCode::internal, "memory of a machine that runs");
-    // Beside the state file, whose path only the kernel tells us.
-    char state[PATH_MAX] = {};
-    const std::string link = fmt::format("/proc/self/fd/{}", draft.state_file().get());
-    if (readlink(link.c_str(), state, sizeof state - 1) < 0) throw_errno("read {}", link);
-    const std::string path = state;
-    snapshot::create_empty_memory(path.substr(0, path.rfind('/')) + "/memory", machine.memory_mib);
+  }
+  void restore_memory(const snapshot::Snapshot&, const vmm::MachineRecord&) override {
+    world_.reach("restore memory");
   }
   void kill_machine(const vmm::MachineRecord& machine) override {
     if (world_.process(machine.pid)) world_.end(machine.pid, vmm::MachineEnd::Cause::stopped);
@@ -207,6 +222,13 @@ class FakeMachine final : public vmm::Machine {
     sys::write_full(file, "device state");
     co_return;
   }
+  Task<> push_overlay(sys::FdView overlay, std::size_t) override {
+    world_.reach("push overlay");
+    check();
+    if (!process_->paused) throw Error(ErrorCode::internal, "the disk of a machine that runs");
+    if (!overlay.valid()) throw Error(ErrorCode::internal, "no overlay");
+    co_return;
+  }
   Task<> stop() override {
     world_.reach("stop");
     world_.end(record_.pid, vmm::MachineEnd::Cause::stopped);
@@ -237,10 +259,13 @@ class FakeVmm final : public vmm::Vmm {
     world_.reach("start");
     co_return make(config, false);
   }
-  Task<std::unique_ptr<vmm::Machine>> restore(const vmm::MachineConfig& config, sys::FdView state) override {
+  Task<std::unique_ptr<vmm::Machine>> restore(const vmm::MachineConfig& config, sys::FdView state,
+                                              Fill fill) override {
     world_.reach("restore");
     if (sys::read_up_to(state, 64) != "device state") throw Error(ErrorCode::data_loss, "wrong device state");
-    co_return make(config, true);
+    auto machine = make(config, true);
+    if (fill) fill(machine->record());
+    co_return machine;
   }
   Task<std::unique_ptr<vmm::Machine>> adopt(const vmm::MachineRecord& record) override {
     world_.reach("adopt");
@@ -251,11 +276,12 @@ class FakeVmm final : public vmm::Vmm {
 
  private:
   std::unique_ptr<vmm::Machine> make(const vmm::MachineConfig& config, bool paused) {
-    if (!sys::exists(config.memory_file)) throw Error(ErrorCode::not_found, "no memory file");
+    if (!config.memory.valid()) throw Error(ErrorCode::internal, "no memory");
     vmm::MachineRecord record;
     record.pid = world_.spawn(paused);
     record.start_time = 1;
-    record.memory_file = config.memory_file;
+    record.memory_mapping = config.memory_mapping;
+    record.memory_base = config.memory_base;
     record.memory_mib = config.memory_mib;
     record.vcpus = config.vcpus;
     record.vmm_version = version();
@@ -343,6 +369,8 @@ FakeAgent::FakeAgent(async::Executor executor, World& world, std::size_t ready_s
       engine_(executor, sys_, fake_engine(world)),
       slots_(executor, sys_, *mechanisms_, figures_, {.max = 10, .ready = ready_slots}),
       boots_(executor, 2),
+      layers_(executor, sys_, world.directory),
+      bases_(executor, sys_, *mechanisms_),
       host_{.directory = world.directory,
             .executor = executor,
             .sys = sys_,
@@ -351,11 +379,15 @@ FakeAgent::FakeAgent(async::Executor executor, World& world, std::size_t ready_s
             .engine = engine_,
             .slots = slots_,
             .boots = boots_,
+            .layers = layers_,
+            .bases = bases_,
             .figures = figures_,
-            .agent_version = "test"},
+            .agent_version = "test",
+            .seal_key = Secret("key of the test")},
       registry_(host_) {
   sys::make_directories(world.directory + "/sandboxes");
   sys::make_directories(world.directory + "/snapshots");
+  sys::make_directories(world.directory + "/layers");
 }
 
 Task<> FakeAgent::end() {
@@ -369,6 +401,7 @@ api::agent::CreateSandboxRequest create_request() {
   request.team_id = model::TeamId::random().text();
   request.template_id = model::TemplateId::from_number(4).text();
   request.memory_mb = 64;
+  request.boot = "cold";
   return request;
 }
 

@@ -65,9 +65,7 @@ class FakeGuest {
   FakeGuest(async::Executor executor, World& world);
   Task<> serve();
   Task<> stop();
-  static net::Address address(const World& world) {
-    return net::Address::tcp("127.0.0.1", world.guest_port);
-  }
+  static net::Address address(const World& world) { return net::Address::tcp("127.0.0.1", world.guest_port); }
 
  private:
   Task<> answer(http::Request& request, http::Reply& reply);
@@ -97,6 +95,8 @@ class FakeAgent {
   agent::sandbox::Engine engine_;
   agent::sandbox::SlotPool slots_;
   agent::sandbox::BootQueue boots_;
+  agent::sandbox::Layers layers_;
+  agent::sandbox::MemoryBases bases_;
   agent::sandbox::Host host_;
   agent::sandbox::Registry registry_;
 };

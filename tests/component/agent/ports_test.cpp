@@ -410,9 +410,9 @@ TEST_CASE("strangers cannot hold more than so many requests open", "[agent][port
   with_program(show, [](Guest& guest) -> Task<> {
     const auto driver = guest.service.agent.sandboxes().get(guest.id);
     std::vector<std::unique_ptr<agent::sandbox::Passage>> inside;
-    while (inside.size() < 999) inside.push_back(driver->enter());
+    while (inside.size() < 999) inside.push_back(co_await driver->enter());
     CHECK((co_await guest.ask(guest.target())).status == 201);
-    inside.push_back(driver->enter());
+    inside.push_back(co_await driver->enter());
     const auto response = co_await guest.ask(guest.target());
     CHECK(response.status == 429);
     CHECK(response.body.find("Too many connections") != std::string::npos);

@@ -85,6 +85,7 @@ static Task<> half_made(World& world) {
   record.disk = agent::disk::DiskRecord{agent::disk::DiskKind::qcow2,
                                         record.sandbox_id,
                                         "/image",
+                                        {},
                                         agent.journal().sandbox_directory(record.sandbox_id) + "/disk.cow",
                                         0,
                                         4096};
@@ -151,6 +152,7 @@ static Task<> interrupted_pause(World& world) {
   }
   // The snapshot is complete, the journal says running: a crash right after commit().
   const std::string snapshots = world.directory + "/snapshots";
+  const Secret key = FakeAgent(executor, world).host().seal_key;
   const auto commit = [&] {
     auto draft = agent::snapshot::Draft::begin(snapshots, id);
     sys::write_full(draft.state_file(), "device state");
@@ -162,7 +164,7 @@ static Task<> interrupted_pause(World& world) {
     manifest.vmm_version = "fake 1";
     manifest.cpu_model = "max";
     manifest.disk = *running.disk;
-    draft.commit(manifest);
+    draft.commit(manifest, key);
   };
   world.process(running.machine->pid)->paused = true;
   commit();
@@ -171,7 +173,7 @@ static Task<> interrupted_pause(World& world) {
     co_await agent.sandboxes().recover();
     CHECK(state_of(agent, id) == SandboxState::running);
     CHECK_FALSE(world.process(running.machine->pid)->paused);
-    CHECK_FALSE(agent::snapshot::load(snapshots, id).has_value());
+    CHECK_FALSE(agent::snapshot::load(snapshots, id, key).has_value());
     co_await agent.end();
   }
   world.process(running.machine->pid)->paused = true;

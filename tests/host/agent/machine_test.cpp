@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 #include "agent/disk/root_disk.h"
 #include "agent/snapshot/snapshot.h"
@@ -70,7 +71,7 @@ struct Workshop {
     guest::InitramfsOptions archive;
     archive.output = path("initramfs");
     archive.modules = modules;
-    archive.init_binary = PROBE_GUEST;
+    archive.init_binary = std::filesystem::read_symlink("/proc/self/exe").replace_filename("probe_guest");
     guest::write_initramfs(archive);
     sys::create_sparse_file(path("image"), kImageBytes);
     disk::DiskSpec spec;
@@ -78,7 +79,7 @@ struct Workshop {
     spec.image = path("image");
     spec.cow_path = path("cow");
     root = disk::create_disk(disk::DiskKind::qcow2, spec);
-    snapshot::create_empty_memory(path("memory"), kMemoryMib);
+    base = snapshot::MemoryBase::zeros(kMemoryMib);
     sys::make_directories(path("run"), 0700);
 
     vmm::BootParameters boot;
@@ -88,7 +89,8 @@ struct Workshop {
     config.kernel = kernel.path;
     config.initramfs = path("initramfs");
     config.command_line = vmm::kernel_command_line(boot);
-    config.memory_file = path("memory");
+    config.memory = base->fd();
+    config.memory_mapping = base->mapping();
     config.disk = disk::disk_source(root);
     config.identity = vmm::machine_identity(network_slot, vmm::Acceleration::tcg);
     config.run_directory = path("run");
@@ -103,8 +105,16 @@ struct Workshop {
   async::Scope scope;
   std::unique_ptr<vmm::Vmm> qemu;
   disk::DiskRecord root;
+  std::shared_ptr<const snapshot::MemoryBase> base;
   vmm::MachineConfig config;
+  Secret key{"the key of the test"};
 };
+
+vmm::Vmm::Fill fill_from(const snapshot::Snapshot& snapshot) {
+  return [&snapshot](const vmm::MachineRecord& machine) {
+    snapshot::restore_pages(*snapshot.pages, snapshot.manifest.pages_checksum, machine);
+  };
+}
 
 // The last number that the guest counted to; -1 before the first.
 long last_tick(const std::string& console) {
@@ -122,13 +132,13 @@ Task<std::string> wait_for_tick(vmm::Machine& machine, long tick, std::chrono::s
 }
 
 // Pauses into a snapshot and ends the machine, as the agent does.
-Task<snapshot::MemoryWritten> pause(Workshop& shop, vmm::Machine& machine) {
+Task<snapshot::PagesSummary> pause(Workshop& shop, vmm::Machine& machine) {
   const SteadyTime start = SteadyClock::now();
   co_await machine.pause();
   auto draft = snapshot::Draft::begin(shop.snapshots(), "cl-test");
   co_await machine.save_state(draft.state_file());
   const SteadyTime saved = SteadyClock::now();
-  const auto written = draft.write_memory(machine.record());
+  const auto written = draft.write_pages(machine.record());
   const SteadyTime wrote = SteadyClock::now();
   snapshot::Manifest manifest;
   manifest.sandbox_id = "cl-test";
@@ -138,7 +148,7 @@ Task<snapshot::MemoryWritten> pause(Workshop& shop, vmm::Machine& machine) {
   manifest.acceleration = shop.config.acceleration;
   manifest.cpu_model = shop.qemu->cpu_model(shop.config.acceleration);
   manifest.disk = shop.root;
-  draft.commit(manifest);
+  draft.commit(manifest, shop.key);
   const SteadyTime committed = SteadyClock::now();
   co_await machine.stop();
   const auto ms = [](auto duration) { return std::chrono::duration<double, std::milli>(duration).count(); };
@@ -153,14 +163,13 @@ Task<snapshot::MemoryWritten> pause(Workshop& shop, vmm::Machine& machine) {
 
 Task<std::unique_ptr<vmm::Machine>> resume(Workshop& shop) {
   const SteadyTime start = SteadyClock::now();
-  const auto snapshot = snapshot::load(shop.snapshots(), "cl-test");
+  const auto snapshot = snapshot::load(shop.snapshots(), "cl-test", shop.key);
   if (!snapshot) throw_error(ErrorCode::not_found, "no snapshot");
   snapshot::check(snapshot->manifest, {shop.qemu->version(), shop.config.acceleration,
                                        shop.qemu->cpu_model(shop.config.acceleration)});
-  vmm::MachineConfig config = shop.config;
-  config.memory_file = snapshot->memory_path();
-  const sys::Fd state = sys::open_file(snapshot->device_state_path(), O_RDONLY);
-  auto machine = co_await shop.qemu->restore(config, state);
+  const sys::Fd state = snapshot::open_device_state(*snapshot);
+  auto fill = fill_from(*snapshot);
+  auto machine = co_await shop.qemu->restore(shop.config, state, std::move(fill));
   const SteadyTime restored = SteadyClock::now();
   snapshot::retire(*snapshot);
   co_await machine->resume();
@@ -196,7 +205,7 @@ Task<> boot_pause_resume() {
     CHECK(written.dirty_bytes < 128U << 20);
     CHECK(machine->ended()->cause == MachineEnd::Cause::stopped);
     machine = co_await resume(shop);
-    CHECK_FALSE(snapshot::load(shop.snapshots(), "cl-test"));  // retired
+    CHECK_FALSE(snapshot::load(shop.snapshots(), "cl-test", shop.key));  // retired
     console = co_await wait_for_tick(*machine, tick + 3, kTicks);
     INFO(console);
     CHECK(last_tick(console) >= tick + 3);
@@ -220,18 +229,17 @@ Task<> failed_resume_changes_nothing() {
   REQUIRE(tick >= 2);
   co_await pause(shop, *machine);
   machine.reset();
-  const auto snapshot = snapshot::load(shop.snapshots(), "cl-test");
+  const auto snapshot = snapshot::load(shop.snapshots(), "cl-test", shop.key);
   REQUIRE(snapshot);
 
   // A state that is none: QEMU ends, and says so.
   const std::string broken = shop.path("broken-state");
   sys::write_file_atomic(broken, "this is no device state", 0600);
-  vmm::MachineConfig config = shop.config;
-  config.memory_file = snapshot->memory_path();
   const sys::Fd state = sys::open_file(broken, O_RDONLY);
+  auto fill = fill_from(*snapshot);
   std::string message;
   try {
-    (void)co_await shop.qemu->restore(config, state);
+    (void)co_await shop.qemu->restore(shop.config, state, std::move(fill));
   } catch (const Error& error) {
     message = error.what();
   }
@@ -239,12 +247,12 @@ Task<> failed_resume_changes_nothing() {
   CHECK(message.find("saved state") != std::string::npos);
   // The snapshot's own check finds a changed state before that.
   {
-    const sys::Fd file = sys::open_file(snapshot->device_state_path(), O_RDWR);
+    const sys::Fd file = sys::open_file(snapshot->directory + "/device-state", O_RDWR);
     std::byte first{};
     sys::pread_full(file, std::span(&first, 1), 100);
     const std::byte changed = first ^ std::byte{1};
     sys::pwrite_full(file, std::span(&changed, 1), 100);
-    CHECK_THROWS_AS(snapshot::load(shop.snapshots(), "cl-test"), Error);
+    CHECK_THROWS_AS(snapshot::load(shop.snapshots(), "cl-test", shop.key), Error);
     sys::pwrite_full(file, std::span(&first, 1), 100);
   }
   machine = co_await resume(shop);

@@ -35,7 +35,7 @@ Record full_record() {
   machine.pid = 42;
   machine.start_time = 99;
   machine.control_socket = "/s";
-  machine.memory_file = "/m";
+  machine.memory_mapping = "/m";
   record.machine = machine;
   return record;
 }

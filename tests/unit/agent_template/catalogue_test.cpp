@@ -131,15 +131,15 @@ TEST_CASE("templates are found with their immutable generation") {
 
 TEST_CASE("an image that a record mentions is referenced") {
   const Directory directory;
-  CHECK(referenced_images(directory.root()).empty());
+  CHECK(referenced_files(directory.root(), "images").empty());
   const std::string image = directory.root() + "/" + kSystem + "rootfs-abc.ext4";
   const std::string second = directory.root() + "/" + kSystem + "rootfs-def.ext4";
   directory.put("sandboxes/cl-1/record.json",
                 R"({"disk":{"image":")" + image + R"("},"other":["/etc/passwd", 1]})");
   directory.put("snapshots/cl-2/manifest.json", R"([{"image":")" + second + R"("}])");
   directory.put("snapshots/cl-3/manifest.json", R"([{"image":")" + image + R"("}])");
-  CHECK(referenced_images(directory.root()) == std::vector<std::string>{image, second});
+  CHECK(referenced_files(directory.root(), "images") == std::set<std::string>{image, second});
   // What cannot be read may mention anything: nothing must be deleted then.
   directory.put("sandboxes/cl-4/record.json", "{");
-  CHECK_THROWS_AS(referenced_images(directory.root()), Error);
+  CHECK_THROWS_AS(referenced_files(directory.root(), "images"), Error);
 }

@@ -18,8 +18,8 @@ MachineConfig example() {
   config.kernel = "/k/vmlinux";
   config.initramfs = "/k/initramfs";
   config.command_line = "console=ttyS0 a,b=c";
-  config.memory_file = "/d/memory";
-  config.disk = {DiskFormat::qcow2, "/d/cow", "/i/rootfs"};
+  config.memory_mapping = "/memfd:x (deleted)";
+  config.disk = {DiskFormat::qcow2, "/d/cow", {"/i/rootfs", "/l/disk-1"}};
   config.tap = sys::FdView(9);
   config.mac = "02:FC:00:00:00:05";
   config.run_directory = "/d,x/run";
@@ -102,11 +102,26 @@ TEST_CASE("the disk is what was asked for") {
   json::Value qcow2 = node(false);
   CHECK(qcow2.text_of("driver") == "qcow2");
   CHECK(qcow2.find("file")->text_of("driver") == "file");
-  REQUIRE(qcow2.find("backing") != nullptr);
-  CHECK(qcow2.find("backing")->text_of("driver") == "raw");
-  CHECK(qcow2.find("backing")->find("read-only")->as_bool() == true);
-  CHECK(qcow2.find("backing")->find("file")->find("read-only")->as_bool() == true);
-  config.disk = {DiskFormat::raw, "/dev/mapper/x", ""};
+  // From the disk down to the image, each with a name of its own, and only the top written.
+  CHECK(qcow2.text_of("node-name") == "disk-2");
+  const json::Value* layer = qcow2.find("backing");
+  REQUIRE(layer != nullptr);
+  CHECK(layer->text_of("driver") == "qcow2");
+  CHECK(layer->text_of("node-name") == "disk-1");
+  CHECK(layer->find("file")->text_of("filename") == "/dev/fdset/10");
+  const json::Value* image = layer->find("backing");
+  REQUIRE(image != nullptr);
+  CHECK(image->text_of("driver") == "raw");
+  CHECK(image->text_of("node-name") == "disk-0");
+  CHECK(image->find("file")->text_of("filename") == "/dev/fdset/9");
+  for (const json::Value* below : {layer, image}) {
+    CHECK(below->find("read-only")->as_bool() == true);
+    CHECK(below->find("file")->find("read-only")->as_bool() == true);
+  }
+  const json::Value overlay = json::parse(qemu_overlay_node(1002, 3));
+  CHECK(overlay.text_of("node-name") == "disk-3");
+  CHECK(overlay.find("backing")->is_null());
+  config.disk = {DiskFormat::raw, "/dev/mapper/x", {}};
   json::Value raw = node(true);
   CHECK(raw.text_of("driver") == "raw");
   CHECK(raw.find("file")->text_of("driver") == "host_device");

@@ -1,0 +1,30 @@
+// What a machine is made from instead of a boot: a snapshot, with all that it needs at hand.
+#pragma once
+
+#include <memory>
+
+#include "agent/sandbox/layers.h"
+#include "agent/snapshot/snapshot.h"
+
+namespace wrenn::agent::sandbox {
+
+// Shared by all that are being made from it at once.
+struct Origin {
+  snapshot::Snapshot snapshot;
+  std::shared_ptr<const snapshot::MemoryBase> base;
+  Layers::Pin pin;  // of the layers that the manifest names
+};
+
+// A sandbox's state of one moment, before it is decided where it stays: nowhere (children are made of it), or
+// on disk.
+struct Frozen {
+  snapshot::Draft draft;
+  snapshot::Manifest manifest;  // its disk is frozen
+  std::shared_ptr<const snapshot::MemoryBase> base;
+  Layers::Pin pin;
+};
+
+// The layers that a manifest names.
+std::vector<std::string> layers_of(const snapshot::Manifest& manifest);
+
+}  // namespace wrenn::agent::sandbox
