@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from census import census, census_soon
@@ -27,7 +29,16 @@ def nothing_left(request):
 @pytest.fixture
 def capsule(platform):
     with platform.create() as running:
+        check_mechanisms(running)
         yield running
+
+
+def check_mechanisms(capsule):
+    """Where the caller says what the disks of capsules must be (tests/lab), that they really are."""
+    wanted = os.environ.get("WRENN_TEST_DISK")
+    if wanted:
+        found = "dm_snapshot" if os.path.exists(f"/dev/mapper/wrenn-{capsule.id}") else "qcow2"
+        assert found == wanted, f"the disk of {capsule.id} is {found}, but this run is about {wanted}"
 
 
 def pytest_runtest_makereport(item, call):

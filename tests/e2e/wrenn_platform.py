@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,8 +12,12 @@ import time
 
 BINARY = os.environ["WRENN_TEST_BINARY"]
 DIR = os.environ["WRENN_TEST_DIR"]
-START_SECONDS = 60
-STOP_SECONDS = 60
+# What every `wrenn dev` is started with besides, e.g. "--acceleration kvm".
+DEV_OPTIONS = shlex.split(os.environ.get("WRENN_TEST_DEV_OPTIONS", ""))
+# How many times slower than a usual machine this one is (tests/lab); all of our own deadlines are stretched by it.
+SLOWNESS = float(os.environ.get("WRENN_TEST_SLOWNESS", "1"))
+START_SECONDS = 60 * SLOWNESS
+STOP_SECONDS = 60 * SLOWNESS
 
 
 def free_port():
@@ -42,7 +47,7 @@ class Platform:
         self.log_level = log_level
         self.directory = directory
         self.port = free_port()
-        self.extra = list(extra)
+        self.extra = [*DEV_OPTIONS, *extra]
         self.environment = {**os.environ, **(environment or {})}
         self.process = None
         self.log = None
@@ -95,7 +100,7 @@ class Platform:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def request(self, method, path, body=None, key="own", headers=None, timeout=120):
+    def request(self, method, path, body=None, key="own", headers=None, timeout=120 * SLOWNESS):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         fields = dict(headers or {})
         if key == "own":
@@ -116,6 +121,10 @@ class Platform:
         answer = self.request("POST", "/v1/capsules", options, headers={"Prefer": "wait=60"})
         assert answer.status == 201, answer
         capsule = answer.json()
+        deadline = time.monotonic() + 60 * (SLOWNESS - 1)  # the API waits no longer than a minute
+        while capsule["status"] == "starting" and time.monotonic() < deadline:
+            time.sleep(0.2)
+            capsule = self.request("GET", f"/v1/capsules/{capsule['id']}").json()
         assert capsule["status"] == "running", capsule
         return Capsule(self, capsule["id"])
 

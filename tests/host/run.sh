@@ -8,10 +8,10 @@ cd "$(dirname "$0")/../.."
 readonly kProgramTimeout=300  # seconds
 passed=0 failed=0 skipped=0 found=0
 
-# The machine tests boot the kernel that capsules boot; made once, as in tests/e2e.
+# The machine tests boot the kernel that capsules boot; made once, as in tests/e2e (WRENN_TEST_PREPARED: it is there).
 build=${WRENN_BUILD_DIR:-build}
 export WRENN_TEST_DIR=${WRENN_TEST_DIR:-$build/test-dir}
-if [ "$(id -u)" -eq 0 ] && [ -x "$build/wrenn" ]; then
+if [ -z "${WRENN_TEST_PREPARED:-}" ] && [ "$(id -u)" -eq 0 ] && [ -x "$build/wrenn" ]; then
     mkdir -p "$WRENN_TEST_DIR"
     WRENN_TEST_DIR=$(cd "$WRENN_TEST_DIR" && pwd)
     rootfs/kernel.sh --dir "$WRENN_TEST_DIR" --wrenn "$build/wrenn" || echo "no kernel could be made; see above"
