@@ -1,0 +1,116 @@
+"""`power.py warm` makes the golden snapshots, so that what follows need not wait for a boot.
+
+Both sides of a power cut: `power.py write` leads capsules through their lives and marks in the disk's log where it is;
+`power.py check` sees after the cut what is left. The facts go to the console as JSON, tests/lab/lab.py judges them."""
+
+import json
+import mmap
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, "/lab/tests/e2e")
+from wrenn_platform import Capsule, Platform  # noqa: E402
+
+DISK = "/dev/vdc"
+MARKS_BYTES = 1 << 20  # machine.py
+BLOCK = 4096
+BOOTS = 4
+RESUME_SECONDS = 60
+
+
+def say(**facts):
+    print("\nlab-fact: " + json.dumps(facts), flush=True)
+
+
+def mark(name):
+    """Returns when the mark is on the disk, past every cache: what follows is later in the log, what came before is earlier."""
+    block = mmap.mmap(-1, BLOCK)
+    block.write(f"lab-mark: {name}\n".encode())
+    disk = os.open(DISK, os.O_WRONLY | os.O_DIRECT)
+    os.pwrite(disk, block, os.lseek(disk, 0, os.SEEK_END) - MARKS_BYTES)
+    os.close(disk)
+
+
+def create(platform, memory_mb):
+    """A boot in a machine inside an emulated one may run into wrenn's own limits when the host is busy: not what is tested."""
+    for _ in range(BOOTS):
+        try:
+            return platform.create(memory_mb=memory_mb)
+        except AssertionError as refusal:
+            trouble = str(refusal)
+            print(trouble, platform.log_text(), sep="\n", flush=True)
+            for capsule in platform.request("GET", "/v1/capsules").json():
+                if capsule["status"] != "paused":
+                    platform.request("DELETE", f"/v1/capsules/{capsule['id']}")
+    raise AssertionError(f"no capsule in {BOOTS} attempts: {trouble}")
+
+
+def warm():
+    platform = Platform().start()
+    for memory_mb in (256, 512):
+        with create(platform, memory_mb):
+            pass
+    platform.stop()
+
+
+def put(capsule, version):
+    """The same on the capsule's disk and in its memory; 4 MiB of each, so that a half-saved one shows."""
+    done = capsule.shell(f"for d in /root /tmp; do yes {version} | head -c 4194304 >$d/content; done; echo done")
+    assert done["stdout"] == "done\n", done
+
+
+def get(capsule):
+    whole = "yes $v | head -c 4194304 | cmp -s - $d/content && echo $v whole || echo $v mixed"
+    return capsule.shell(f"for d in /root /tmp; do v=$(head -n 1 $d/content); {whole}; done", timeout_sec=120)["stdout"].splitlines()
+
+
+def change(capsule, action):
+    answer = capsule.call("POST", "/" + action)
+    assert answer.status == 200, answer
+
+
+def write():
+    platform = Platform(extra=["--on-exit", "keep"]).start()
+    bystander = create(platform, 256)
+    put(bystander, 100)
+    change(bystander, "pause")
+    mark("bystander paused")
+    subject = create(platform, 256)
+    say(bystander=bystander.id, subject=subject.id)
+    for version in (1, 2):
+        put(subject, version)
+        mark(f"pause {version} begins")
+        change(subject, "pause")
+        mark(f"pause {version} answered")
+        if version == 1:
+            change(subject, "resume")
+            mark("resumed")
+    say(written=True)
+    platform.kill()
+
+
+def check(identities):
+    platform = Platform().start()
+    for identity in identities:
+        capsule = Capsule(platform, identity)
+        seen = capsule.call("GET").json()
+        facts = {"capsule": identity, "status": seen.get("status"), "reason": seen.get("status_reason") or seen.get("error") or ""}
+        if facts["status"] == "paused":
+            answer = capsule.call("POST", "/resume")
+            facts["resume"] = answer.status
+            deadline = time.monotonic() + RESUME_SECONDS
+            while answer.status == 200 and capsule.status() == "starting" and time.monotonic() < deadline:
+                time.sleep(0.2)
+            try:
+                facts["content"] = get(capsule)
+            except AssertionError as refusal:
+                facts["content"] = [str(answer), str(refusal), platform.log_text()]
+        say(**facts)
+    platform.kill()
+    subprocess.run(["pkill", "-x", "qemu-system-x86"], check=False)
+
+
+if __name__ == "__main__":
+    {"warm": warm, "write": write, "check": lambda: check(sys.argv[2:])}[sys.argv[1]]()
