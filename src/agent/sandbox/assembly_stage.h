@@ -3,15 +3,20 @@
 
 #include "agent/sandbox/assembly.h"
 #include "core/base/clock.h"
+#include "core/base/crash_point.h"
 #include "core/log/log.h"
 
 namespace wrenn::agent::sandbox {
 
-// One named step of an operation: its duration goes into the figures and the debug log when it succeeds.
+// One named step of an operation: its duration goes into the figures and the debug log when it succeeds. Its
+// beginning and its end are crash points.
 class Assembly::Stage {
  public:
-  Stage(Assembly& assembly, std::string_view name) : assembly_(assembly), name_(name) {}
+  Stage(Assembly& assembly, std::string_view name) : assembly_(assembly), name_(name) {
+    crash_point(name_, ".begin");
+  }
   void done() {
+    crash_point(name_, ".end");
     const auto took = SteadyClock::now() - start_;
     assembly_.host_.figures.stage(name_, took);
     log::debug("stage", {{"sandbox_id", assembly_.record_.sandbox_id},

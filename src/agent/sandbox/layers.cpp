@@ -8,6 +8,7 @@
 #include "agent/limits.h"
 #include "agent/template/catalogue.h"
 #include "core/async/timeout.h"
+#include "core/base/crash_point.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/scope_guard.h"
@@ -97,6 +98,7 @@ Task<int> Layers::collect() {
   if (garbage.empty()) co_return 0;
   const int count = static_cast<int>(garbage.size());
   auto remove = [garbage = std::move(garbage)] {
+    crash_point("layers.remove.begin");
     for (const std::string& path : garbage)
       if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw_errno("remove {}", path);
   };

@@ -5,6 +5,7 @@
 #include "agent/sandbox/create_request.h"
 #include "agent/sandbox/registry.h"
 #include "core/base/clock.h"
+#include "core/base/crash_point.h"
 #include "core/base/random.h"
 #include "core/base/text.h"
 #include "core/log/log.h"
@@ -82,6 +83,7 @@ Task<> Registry::run_children(const std::vector<std::shared_ptr<Driver>>& childr
   try {
     async::Scope waiting(host_.executor, "fork");
     for (const auto& child : children) {
+      crash_point("fork.child");
       add(child);
       waiting.spawn(wait_created(child, first));
     }
@@ -131,7 +133,9 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
   auto prepare = [&host = host_, &frozen, children = request.children.size()] {
     const bool share = frozen.draft.pages().valid() &&
                        sys::allocated_bytes(frozen.draft.pages()) * children > limits::kForkMergeBytes;
+    crash_point("fork.prepare.begin");
     if (share) merge(host, frozen);
+    crash_point("fork.prepare.end");
     return frozen.draft.detach(frozen.manifest);
   };
   {
@@ -175,7 +179,9 @@ Task<api::agent::CheckpointInfo> Registry::create_checkpoint(api::agent::Checkpo
   Frozen frozen = co_await freeze(request.sandbox_id, root, request.checkpoint_id);
   frozen.manifest.name = request.name;
   auto commit = [&frozen, root, id = request.checkpoint_id, &key = host_.seal_key] {
+    crash_point("checkpoint.commit.begin");
     frozen.draft.commit(frozen.manifest, key);
+    crash_point("checkpoint.commit.end");
     const auto snapshot = snapshot::load(root, id, key);
     if (!snapshot) throw_error(ErrorCode::aborted, "the checkpoint was removed while it was made");
     return describe_checkpoint(id, *snapshot);
@@ -247,11 +253,15 @@ Task<api::agent::TemplateInfo> Registry::create_snapshot(api::agent::CreateSnaps
   image.vcpus = frozen.manifest.vcpus;
   image.memory_mb = frozen.manifest.memory_mib;
   auto commit = [&host = host_, &frozen, &image] {
+    crash_point("template.commit.begin");
     // Memory that all who start from the template share.
     merge(host, frozen);
+    crash_point("template.commit.merged");
     frozen.manifest.name = image.name;
     frozen.draft.commit(frozen.manifest, host.seal_key);
+    crash_point("template.commit.snapshot_there");
     templates::write_snapshot_template(image.directory, image);
+    crash_point("template.commit.end");
     return sys::allocated_bytes(image.directory) +
            (frozen.manifest.memory_base.empty() ? 0 : sys::allocated_bytes(frozen.manifest.memory_base));
   };
@@ -279,8 +289,11 @@ Task<> Registry::delete_template(api::agent::DeleteTemplateRequest request) {
       throw_error(ErrorCode::failed_precondition,
                   "template {} is a base template; remove its directory on the host when nothing uses it",
                   id.digits());
+    crash_point("template.delete.begin");
     snapshot::remove(directory, templates::kSnapshotDirectory);
+    crash_point("template.delete.snapshot_gone");
     sys::remove_tree(directory);
+    crash_point("template.delete.end");
   };
   co_await async::offload(host_.sys, std::move(remove));
   host_.layers.something_went();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/limits.h"
+#include "core/base/crash_point.h"
 #include "core/base/scope_guard.h"
 #include "core/log/log.h"
 
@@ -84,13 +85,17 @@ Task<int> SlotPool::claim() {
 Task<Slot> SlotPool::make() {
   const SteadyTime start = SteadyClock::now();
   Slot slot;
+  crash_point("slot.make.begin");
   slot.index = co_await claim();
+  crash_point("slot.make.claimed");
   ScopeGuard undo([this, index = slot.index] { retire(index); });
   auto work = [&mechanisms = mechanisms_, index = slot.index] {
     mechanisms.create_network(index);
+    crash_point("slot.make.network_there");
     return mechanisms.attach_network(index);
   };
   slot.attachment = co_await async::offload(sys_, std::move(work));
+  crash_point("slot.make.end");
   undo.dismiss();
   figures_.stage("slot_make", SteadyClock::now() - start);
   co_return slot;
@@ -156,7 +161,11 @@ Task<> SlotPool::take_down_retired() {
     const int index = retired_.front();
     retired_.pop_front();
     const SteadyTime start = SteadyClock::now();
-    auto work = [&mechanisms = mechanisms_, index] { mechanisms.destroy_network(index); };
+    auto work = [&mechanisms = mechanisms_, index] {
+      crash_point("slot.take_down.begin");
+      mechanisms.destroy_network(index);
+      crash_point("slot.take_down.end");
+    };
     try {
       co_await async::offload(sys_, std::move(work));
       allocator_.release(index);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/base/clock.h"
+#include "core/base/crash_point.h"
 #include "core/base/error.h"
 #include "linux/file.h"
 
@@ -125,6 +126,7 @@ void Draft::drop_pages() {
 }
 
 void Draft::commit(Manifest manifest, const Secret& key) {
+  crash_point("snapshot.commit.begin");
   const std::string& draft = directory_.path();
   const std::string state = sys::read_file(draft + kDeviceState, kDeviceStateBytes);
   if (state.empty())
@@ -140,13 +142,16 @@ void Draft::commit(Manifest manifest, const Secret& key) {
   sys::write_file_atomic(draft + kManifest, seal_manifest(std::move(manifest), key),
                          0600);  // and the directory with it
 
+  crash_point("snapshot.commit.sealed");
   const std::string place = root_ + "/" + id_;
   if (sys::exists(place)) {
     exchange(draft, place);
+    crash_point("snapshot.commit.exchanged");
     sys::fsync_dir(root_);
     // What is at the draft's name now is the earlier snapshot: our destructor removes it.
   } else {
     if (::rename(draft.c_str(), place.c_str()) != 0) throw_errno("rename {} to {}", draft, place);
+    crash_point("snapshot.commit.renamed");
     (void)directory_.release();
     sys::fsync_dir(root_);
   }
@@ -178,6 +183,7 @@ std::optional<Snapshot> load(const std::string& root, const std::string& id, con
 }
 
 void retire(const Snapshot& snapshot) {
+  crash_point("snapshot.retire");
   const std::string from = snapshot.directory + kManifest;
   if (::rename(from.c_str(), (snapshot.directory + kRetired).c_str()) != 0) {
     if (errno == ENOENT && sys::exists(snapshot.directory + kRetired)) return;
@@ -190,6 +196,7 @@ void remove(const std::string& root, const std::string& id) {
   // The manifest first: what a crash leaves behind is no snapshot then.
   if (::unlink((root + "/" + id + kManifest).c_str()) != 0 && errno != ENOENT && errno != ENOTDIR)
     throw_errno("remove the manifest of snapshot {}", id);
+  crash_point("snapshot.remove.manifest_gone");
   sys::remove_tree(root + "/" + id);
   const std::string draft = fmt::format("{}{}-", kDraftPrefix, id);
   for (const std::string& name : list_names(root))
