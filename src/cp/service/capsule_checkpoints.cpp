@@ -14,6 +14,8 @@ using enum SandboxState;
 using Checkpoint = CapsuleService::Checkpoint;
 
 static constexpr std::string_view kKept = "running or paused";
+// One that has failed has nothing else left than its checkpoints.
+static constexpr std::string_view kKeptOrFailed = "running, paused or failed";
 
 Task<Sandbox> CapsuleService::require_kept(model::TeamId team, model::SandboxId id) {
   auto row = co_await get(team, id);
@@ -38,8 +40,9 @@ Task<Checkpoint> CapsuleService::find_checkpoint(const Sandbox& row, std::string
 Task<std::vector<Checkpoint>> CapsuleService::checkpoints(model::TeamId team, model::SandboxId id) {
   auto row = co_await get(team, id);
   // While it changes between the two they can be read as well.
-  if (row.status != running && row.status != paused && row.status != pausing && row.status != resuming)
-    throw_wrong_state(row, kKept);
+  if (row.status != running && row.status != paused && row.status != pausing && row.status != resuming &&
+      row.status != error)
+    throw_wrong_state(row, kKeptOrFailed);
   co_return co_await checkpoints_of(row);
 }
 
@@ -128,11 +131,13 @@ Task<Done> CapsuleService::do_delete_checkpoint(Sandbox row, std::string checkpo
 Task<Sandbox> CapsuleService::rollback(model::TeamId team, model::SandboxId id, std::string which,
                                        std::chrono::milliseconds patience) {
   // A name that is none must not stop what runs.
-  const auto before = co_await require_kept(team, id);
+  const auto before = co_await get(team, id);
+  if (before.status != running && before.status != paused && before.status != error)
+    throw_wrong_state(before, kKeptOrFailed);
   const auto checkpoint = co_await find_checkpoint(before, which);
-  std::vector<SandboxState> expected{running, paused};
+  std::vector<SandboxState> expected{running, paused, error};
   auto change = begin_to(resuming, limits::kResumingDeadline);
-  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), kKept);
+  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), kKeptOrFailed);
   const auto operation =
       operations_.begin("rollback", id.text(), {id}, do_rollback(row, checkpoint.checkpoint_id));
   auto ended = co_await operation->wait(patience);
