@@ -126,7 +126,7 @@ Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
     auto resume = machine_->resume();
     co_await attempt(std::move(resume), dead);
   }
-  if (held) co_await guest_->unfreeze();
+  if (held) co_await guest_->unfreeze(record_.sandbox_id);
   co_await finish_switch(disk);
   if (error) std::rethrow_exception(error);
   co_return frozen;

@@ -67,7 +67,7 @@ Task<> Assembly::pause(std::string reason) {
   if (error) {
     try {
       co_await machine_->resume();
-      co_await guest_->unfreeze();
+      co_await guest_->unfreeze(record_.sandbox_id);
     } catch (const Error&) {
       // Its end, if that is the cause, is news of its own and comes from wait_end().
       log_failure("cannot let a machine run on after a failed pause", record_.sandbox_id,

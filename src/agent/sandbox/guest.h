@@ -36,19 +36,23 @@ class Guest {
   // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume. Lets
   // go on what freeze() stopped, also in a machine that was made from a snapshot of this one.
   Task<> init(const Record& record, InitOptions options);
-  // Runs a program that does nothing, so that what it takes is in the guest's memory. Before it has a token.
-  // Quiet about failures.
+  // Runs a program that does nothing, so that what it takes is in the guest's memory and, under emulation,
+  // translated. Quiet about failures.
   Task<> warm_up();
+  // The same before the guest has a token, and lets it write what an introduction writes, in nobody's name.
+  Task<> warm_up_nobody();
   // Stops what users run, for a snapshot. False when the guest does not answer within `timeout` or cannot.
   // Throws Error(canceled) only.
   Task<bool> freeze(std::chrono::steady_clock::duration timeout);
-  // Lets it go on; quiet when that fails, because the guest does it by itself after a while.
-  Task<> unfreeze();
+  // Sets its clock and lets it go on; quiet when that fails, because the guest does it by itself after a
+  // while.
+  Task<> unfreeze(std::string sandbox_id);
   // Absent when the guest does not answer well.
   Task<std::optional<api::envd::Metrics>> metrics();
 
  private:
   Task<bool> post(std::string path, std::chrono::steady_clock::duration timeout);
+  Task<bool> set_clock(std::string sandbox_id);
 
   async::Executor executor_;
   http::Client client_;
