@@ -106,9 +106,27 @@ class HostMechanisms final : public Mechanisms {
 
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
     require_free_space();
-    return disk::create_disk(options_.disk_kind, spec);
+    const disk::DiskRecord record = disk::create_disk(options_.disk_kind, spec);
+    try {
+      require_room(record);
+    } catch (const Error&) {
+      disk::destroy_disk(record);
+      throw;
+    }
+    return record;
   }
-  void open_disk(const disk::DiskRecord& record) override { disk::open_disk(record); }
+  void open_disk(const disk::DiskRecord& record) override {
+    disk::open_disk(record);
+    require_room(record);
+  }
+  disk::StoreLevel disk_level(const disk::DiskRecord& record) override {
+    return record.kind == disk::DiskKind::dm_snapshot ? disk::reserve_dm_store(record) : disk::StoreLevel{};
+  }
+  // A machine on such a disk would be stopped at once.
+  void require_room(const disk::DiskRecord& record) {
+    if (disk_level(record).room == disk::StoreRoom::none)
+      throw_error(ErrorCode::resource_exhausted, "the host's disk is full, at {}: free space", options_.directory);
+  }
   void release_disk(const disk::DiskRecord& record) override { disk::release_disk(record); }
   void destroy_disk(const disk::DiskRecord& record) override { disk::destroy_disk(record); }
   std::uint64_t disk_bytes(const disk::DiskRecord& record) override { return disk::allocated_bytes(record); }

@@ -13,7 +13,8 @@ using namespace std::chrono_literals;
 // Guest start (spec/vm.md §2, §8).
 // From the VMM's start to envd's first answer; under TCG a busy machine boots ten times slower than an idle
 // one.
-inline constexpr auto kGuestReady = 30s;
+// A nested guest on a host that is itself emulated and busy takes 28 s [measured in tests/lab]; the control plane waits 240 s.
+inline constexpr auto kGuestReady = 60s;
 inline constexpr auto kGuestReadyEmulated = 75s;
 inline constexpr auto kBootTurn = 120s;        // a cold boot waits so long for its turn before it is refused
 inline constexpr auto kGuestInit = 30s;        // the /init call after it, with a limit of its own
@@ -80,6 +81,11 @@ inline constexpr std::int64_t kDiskMaxMib = 16LL * 1024 * 1024;
 // Free space below which no sandbox is created: those that run need it more. A guest that boots writes some
 // tens of MiB.
 inline constexpr std::uint64_t kDiskReserveBytes = 512ULL << 20;
+
+// Looks at the room for a sandbox's disk (disk/dm_snapshot.h says how much is written between two); while it stands still for
+// want of room, more often: an operation that fails meanwhile lets it run on until the next.
+inline constexpr std::chrono::milliseconds kDiskLook = 1s;
+inline constexpr std::chrono::milliseconds kDiskLookStopped = 250ms;
 
 inline constexpr std::uint64_t kJournalRecordBytes = 1024 * 1024;
 inline constexpr std::size_t kConsoleTailBytes = 2048;  // of the console in the reason of a VMM's end

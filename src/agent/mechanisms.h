@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/disk/dm_snapshot.h"
 #include "agent/disk/root_disk.h"
 #include "agent/snapshot/snapshot.h"
 #include "agent/template/catalogue.h"
@@ -57,6 +58,9 @@ class Mechanisms {
   virtual void release_disk(const disk::DiskRecord& record) = 0;
   virtual void destroy_disk(const disk::DiskRecord& record) = 0;
   virtual std::uint64_t disk_bytes(const disk::DiskRecord& record) = 0;
+  // What the host has room for of what may be written to a disk that is set up; takes it ahead (disk/dm_snapshot.h). Always
+  // ample for a kind that cannot lose anything.
+  virtual disk::StoreLevel disk_level(const disk::DiskRecord& record) = 0;
   // Freezing a disk: disk/root_disk.h.
   virtual disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) = 0;
   virtual disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) = 0;

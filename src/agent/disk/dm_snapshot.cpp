@@ -168,18 +168,22 @@ StoreLevel reserve_dm_store(const DiskRecord& record) {
   return level;
 }
 
+std::optional<std::uint64_t> dm_store_used(const DiskRecord& record) {
+  auto device = sys::DmDevice::adopt(dm_name(record.sandbox_id));
+  if (!device) return std::nullopt;
+  ScopeGuard keep([&] { device->release(); });
+  try {
+    return store_of(*device, record).used_bytes;
+  } catch (const SystemError&) {
+    throw;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 void close_dm_snapshot(const DiskRecord& record) {
   const std::string name = dm_name(record.sandbox_id);
-  std::uint64_t used = 0;
-  if (auto device = sys::DmDevice::adopt(name)) {
-    ScopeGuard keep([&] { device->release(); });
-    try {
-      used = store_of(*device, record).used_bytes;
-    } catch (const Error& error) {
-      log::warn("a disk is closed that the kernel gave up",
-                {{"sandbox", record.sandbox_id}, {"error", error.what()}});
-    }
-  }
+  const std::uint64_t used = dm_store_used(record).value_or(0);
   sys::remove_dm_device(name);
   const auto file = used > 0 ? sys::try_open_file(record.cow_path, O_RDWR) : std::nullopt;
   if (!file) return;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ inline constexpr std::uint64_t kStoreLowBytes = 64ULL << 20;
 // call it before a machine starts and every second while it runs. Throws Error(data_loss) when the kernel has
 // given the CoW file up, SystemError when the device is not set up.
 StoreLevel reserve_dm_store(const DiskRecord& record);
+
+// What the store uses of its CoW file; absent when the device is not set up or the kernel has given it up.
+// Throws SystemError.
+std::optional<std::uint64_t> dm_store_used(const DiskRecord& record);
 
 // Removes the device and gives back the room that reserve_dm_store() took and nobody used. Idempotent; EBUSY
 // while somebody has it open.

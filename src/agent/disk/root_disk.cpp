@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "agent/disk/dm_snapshot.h"
 #include "agent/disk/qcow2.h"
 #include "core/base/error.h"
@@ -135,7 +137,7 @@ vmm::DiskSource disk_source(const DiskRecord& record) {
 }
 
 void release_disk(const DiskRecord& record) {
-  if (record.kind == DiskKind::dm_snapshot) sys::remove_dm_device(dm_name(record.sandbox_id));
+  if (record.kind == DiskKind::dm_snapshot) close_dm_snapshot(record);
 }
 
 void destroy_disk(const DiskRecord& record) {
@@ -177,7 +179,10 @@ void make_overlay(const DiskRecord& record) {
 }
 
 std::uint64_t allocated_bytes(const DiskRecord& record) {
-  return sys::allocated_bytes(record.cow_path);
+  const std::uint64_t bytes = sys::allocated_bytes(record.cow_path);
+  if (record.kind != DiskKind::dm_snapshot) return bytes;
+  // Without what was only taken ahead.
+  return std::min(bytes, dm_store_used(record).value_or(bytes));
 }
 
 std::vector<std::string> list_leftover_devices() {

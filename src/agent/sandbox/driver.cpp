@@ -289,6 +289,27 @@ void Driver::enter_running() {
   if (!assembly_->record().introduced) background_.spawn(introduce(machine_serial_));
   background_.spawn(watch_end(assembly_->machine(), machine_serial_));
   background_.spawn(sample(assembly_->machine(), assembly_->guest()));
+  background_.spawn(watch_disk(host_, disk_watch(machine_serial_)));
+}
+
+DiskWatch Driver::disk_watch(std::uint64_t serial) {
+  DiskWatch watch;
+  watch.sandbox_id = id();
+  if (assembly_->record().disk) watch.disk = *assembly_->record().disk;
+  watch.machine = assembly_->machine();
+  watch.busy = [this] { return operation_.has_value(); };
+  watch.tell = [this](std::string why) { stands_still_ = std::move(why); };
+  watch.lost = [this, serial](std::string why) { give_up(serial, std::move(why)); };
+  return watch;
+}
+
+// As if the machine had ended.
+void Driver::give_up(std::uint64_t serial, std::string why) {
+  machine_end_ = std::move(why);
+  Message message;
+  message.command = Command::vmm_exited;
+  message.serial = serial;
+  mailbox_.try_push(std::move(message));
 }
 
 // A clone runs before it knows who it is; until then nobody is let in.
@@ -304,11 +325,7 @@ Task<> Driver::introduce(std::uint64_t serial) {
     introduced_.notify_all();
     co_return;
   }
-  machine_end_ = "the guest did not take its identity: " + failure;
-  Message message;
-  message.command = Command::vmm_exited;
-  message.serial = serial;
-  mailbox_.try_push(std::move(message));
+  give_up(serial, "the guest did not take its identity: " + failure);
 }
 
 Task<> Driver::wait_introduced() {
@@ -430,7 +447,7 @@ api::agent::SandboxInfo Driver::info() const {
   info.created_at_us = record.created_at_us;
   info.last_active_at_us = now().us - std::chrono::duration_cast<std::chrono::microseconds>(idle).count();
   info.timeout_sec = record.timeout_sec;
-  info.reason = record.reason;
+  info.reason = stands_still_.empty() ? record.reason : stands_still_;
   info.access_token = record.access_token;
   info.metadata = record.metadata;
   info.metadata["agent_version"] = host_.agent_version;

@@ -17,6 +17,7 @@
 #include "agent/sandbox/activity.h"
 #include "agent/sandbox/admission.h"
 #include "agent/sandbox/assembly.h"
+#include "agent/sandbox/disk_watch.h"
 #include "agent/sandbox/gate.h"
 #include "agent/sandbox/metric_rings.h"
 #include "api/agent.h"
@@ -105,6 +106,8 @@ class Driver {
   void leave_running(const std::string& why);
   Task<> watch_end(std::shared_ptr<vmm::Machine> machine, std::uint64_t serial);
   Task<> introduce(std::uint64_t serial);
+  DiskWatch disk_watch(std::uint64_t serial);
+  void give_up(std::uint64_t serial, std::string why);
   Task<> wait_introduced();
   void check_runs() const;
   Task<> rollback(std::string checkpoint_id);
@@ -133,6 +136,7 @@ class Driver {
   // While running.
   std::uint64_t machine_serial_ = 0;
   std::string machine_end_;
+  std::string stands_still_;  // why its machine does; empty when it runs
   async::Event introduced_;  // or failed, or does not run any more
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<Activity> activity_;

@@ -47,6 +47,12 @@ class Figures {
                  "Automatic pauses that failed; they are tried again.")
         .add();
   }
+  void stopped_for_room() {
+    registry_
+        .counter("wrenn_agent_disk_stops_total",
+                 "Sandboxes that were stopped because the host's disk has no room for what they may write.")
+        .add();
+  }
   void passed_through(std::string_view outcome) {
     registry_
         .counter("wrenn_agent_passthrough_requests_total", "Requests passed through to guests.",

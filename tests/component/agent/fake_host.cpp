@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "agent/network/slot.h"
 #include "core/async/scope.h"
 #include "linux/file.h"
@@ -120,7 +122,7 @@ class FakeMechanisms final : public Mechanisms {
   std::optional<sys::ProcessIdentity> identity(int, vmm::Acceleration) const override { return std::nullopt; }
 
   disk::DiskRecord plan_disk(const disk::DiskSpec& spec) const override {
-    return {disk::DiskKind::qcow2, spec.sandbox_id, spec.image, spec.layers, spec.cow_path, 0,
+    return {world_.disk_kind, spec.sandbox_id, spec.image, spec.layers, spec.cow_path, 0,
             spec.size_bytes};
   }
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
@@ -140,8 +142,15 @@ class FakeMechanisms final : public Mechanisms {
     sys::remove_tree(record.cow_path);
   }
   std::uint64_t disk_bytes(const disk::DiskRecord&) override { return 12345; }
+  disk::StoreLevel disk_level(const disk::DiskRecord& record) override {
+    world_.reach("disk level");
+    if (world_.disk_lost) throw Error(ErrorCode::data_loss, "the disk is lost");
+    if (!world_.has("disk " + record.cow_path)) throw Error(ErrorCode::internal, "no such disk is set up");
+    return {world_.room, 0, 0};
+  }
   disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) override {
     world_.reach("copy disk");
+    while (world_.copies_wait) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return disk::freeze_by_copy(record, layer);
   }
   disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) override {

@@ -2,6 +2,7 @@
 // outlives "agents" (sets of driver, registry, …), as kernel objects and VMM processes outlive the real one.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -40,6 +41,11 @@ class World {
   std::vector<std::int64_t> pids();  // of those that live
 
   const std::string directory;
+  // Of disks.
+  std::atomic<agent::disk::DiskKind> disk_kind = agent::disk::DiskKind::qcow2;
+  std::atomic<agent::disk::StoreRoom> room = agent::disk::StoreRoom::ample;
+  std::atomic<bool> disk_lost = false;
+  std::atomic<bool> copies_wait = false;
   // Of the guest.
   bool guest_answers = true;
   int inits = 0;
