@@ -274,7 +274,7 @@ void Assembly::make_guest() {
 
 Task<> Assembly::introduce() {
   Stage init(*this, "introduce");
-  co_await guest_->init(record_, InitOptions{.previous_token = record_.previous_token});
+  co_await guest_->init(record_, InitOptions{.previous_token = record_.previous_token, .machine = machine_.get()});
   record_.introduced = true;
   init.done();
 }

@@ -141,8 +141,20 @@ Task<bool> Guest::is_ready(std::chrono::steady_clock::duration timeout) {
 }
 
 Task<> Guest::init(const Record& record, InitOptions options) {
+  auto introduction = introduce(record, std::move(options.previous_token));
+  if (options.machine == nullptr) {
+    co_await std::move(introduction);
+    co_return;
+  }
+  std::string why;
+  auto ended = end_of(*options.machine, why);
+  if (co_await async::first_of(std::move(introduction), std::move(ended)) == 1)
+    throw_error(ErrorCode::aborted, "the machine ended before its guest knew who it is: {}", why);
+}
+
+Task<> Guest::introduce(const Record& record, std::string previous_token) {
   http::Headers headers;
-  headers.set(api::envd::kTokenHeader, options.previous_token.empty() ? token_ : options.previous_token);
+  headers.set(api::envd::kTokenHeader, previous_token.empty() ? token_ : previous_token);
   api::EnvdClient envd(client_, "", std::move(headers));
   api::envd::InitRequest request;
   request.access_token = token_;
@@ -154,12 +166,22 @@ Task<> Guest::init(const Record& record, InitOptions options) {
   request.hostname = record.sandbox_id;
   request.machine_id = machine_id_of(record.sandbox_id);
   request.entropy = fresh_entropy();
-  SteadyTime sent = SteadyClock::now();
-  try {
-    co_await envd.init(std::move(request), limits::kGuestInit);
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::canceled) throw;
-    throw_error(error.code(), "the guest's envd refused its /init: {}", error.what());
+  const SteadyTime deadline = SteadyClock::now() + limits::kGuestInit;
+  SteadyTime sent;
+  for (;;) {
+    sent = SteadyClock::now();
+    try {
+      auto copy = request;
+      co_await envd.init(std::move(copy), limits::kGuestInit);
+      break;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      // Saying it twice does no harm, and on a busy host a new clone may need long for its first connection.
+      if (error.code() != ErrorCode::deadline_exceeded || SteadyClock::now() >= deadline)
+        throw_error(error.code(), "the guest's envd refused its /init: {}", error.what());
+    }
+    co_await async::sleep(limits::kHealthInterval);
+    request.timestamp = precise_time(now());
   }
   auto travel = SteadyClock::now() - sent;
   for (int i = 1; i < kClockTries && travel > kClockTravel; ++i) {

@@ -16,6 +16,8 @@ using async::Task;
 struct InitOptions {
   // That the guest has by now: of the machine that it is a clone of. Empty: none, or the one of the record.
   std::string previous_token;
+  // Whose end ends the wait for its guest; may be null.
+  vmm::Machine* machine = nullptr;
 };
 
 class Guest {
@@ -33,8 +35,9 @@ class Guest {
   Task<std::string> wait_ready(vmm::Machine& machine);
   // One try. False when there is no answer within `timeout`.
   Task<bool> is_ready(std::chrono::steady_clock::duration timeout);
-  // Hands over identity, defaults, token and time (spec/envd.md). After a boot and after every resume. Lets
-  // go on what freeze() stopped, also in a machine that was made from a snapshot of this one.
+  // Hands over identity, defaults, token and time (spec/envd.md), as soon as the guest can be reached. After
+  // a boot and after every resume. Lets go on what freeze() stopped, also in a machine that was made from a
+  // snapshot of this one.
   Task<> init(const Record& record, InitOptions options);
   // Runs a program that does nothing, so that what it takes is in the guest's memory and, under emulation,
   // translated. Quiet about failures.
@@ -51,6 +54,7 @@ class Guest {
   Task<std::optional<api::envd::Metrics>> metrics();
 
  private:
+  Task<> introduce(const Record& record, std::string previous_token);
   Task<bool> post(std::string path, std::chrono::steady_clock::duration timeout);
   Task<bool> set_clock(std::string sandbox_id);
 
