@@ -263,8 +263,11 @@ Task<> Driver::finish() {
     } else {
       activity_->touch(SteadyClock::now());
     }
-    co_await background_.join();  // cancelled by a pause that failed
-    enter_running();
+    // A pause that failed has cancelled it; what failed before it touched anything has not.
+    if (!gate_ || !gate_->is_open()) {
+      co_await background_.join();
+      enter_running();
+    }
   } else {
     leave_running("the sandbox does not run any more");
     co_await background_.join();
