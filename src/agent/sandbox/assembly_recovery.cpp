@@ -62,8 +62,16 @@ Task<Assembly::Found> Assembly::recover() {
       co_await settle(SandboxState::paused, record_.reason);
     co_return Found::paused;
   }
+  // There is one that cannot be read now: the disk, or the key, may come back, and a resume says what is
+  // wrong.
+  if (before == SandboxState::paused && !damage.empty()) {
+    log::error("the snapshot of a paused sandbox cannot be used",
+               {{"sandbox_id", record_.sandbox_id}, {"error", damage}});
+    if (record_.slot || record_.machine) co_await settle(SandboxState::paused, record_.reason);
+    co_return Found::paused;
+  }
   if (before == SandboxState::paused)
-    co_await fail("its snapshot is gone" + (damage.empty() ? "" : ": " + damage));
+    co_await fail("its snapshot is gone");
   else
     co_await fail(damage.empty() ? "the host or its VMM ended while the agent was not running" : damage);
   co_return Found::error;

@@ -46,12 +46,13 @@ void merge(Host& host, Frozen& frozen) {
   frozen.draft.drop_pages();
 }
 
-api::agent::CheckpointInfo describe_checkpoint(const std::string& id, const snapshot::Snapshot& snapshot) {
+api::agent::CheckpointInfo describe_checkpoint(const std::string& root, const std::string& id,
+                                               const snapshot::Manifest& manifest) {
   api::agent::CheckpointInfo info;
   info.checkpoint_id = id;
-  info.name = snapshot.manifest.name;
-  info.created_at_us = snapshot.manifest.created_at_us;
-  info.size_bytes = static_cast<std::int64_t>(sys::allocated_bytes(snapshot.directory));
+  info.name = manifest.name;
+  info.created_at_us = manifest.created_at_us;
+  info.size_bytes = static_cast<std::int64_t>(sys::allocated_bytes(root + "/" + id));
   return info;
 }
 
@@ -182,9 +183,9 @@ Task<api::agent::CheckpointInfo> Registry::create_checkpoint(api::agent::Checkpo
     crash_point("checkpoint.commit.begin");
     frozen.draft.commit(frozen.manifest, key);
     crash_point("checkpoint.commit.end");
-    const auto snapshot = snapshot::load(root, id, key);
-    if (!snapshot) throw_error(ErrorCode::aborted, "the checkpoint was removed while it was made");
-    return describe_checkpoint(id, *snapshot);
+    const auto manifest = snapshot::load_manifest(root, id, key);
+    if (!manifest) throw_error(ErrorCode::aborted, "the checkpoint was removed while it was made");
+    return describe_checkpoint(root, id, *manifest);
   };
   auto info = co_await async::offload(host_.sys, std::move(commit));
   if (!find(request.sandbox_id)) {  // destroyed meanwhile: its directory was made anew by the commit
@@ -201,8 +202,9 @@ Task<std::vector<api::agent::CheckpointInfo>> Registry::list_checkpoints(std::st
     std::vector<api::agent::CheckpointInfo> all;
     for (const std::string& id : snapshot::list(root)) {
       try {
-        if (const auto snapshot = snapshot::load(root, id, key))
-          all.push_back(describe_checkpoint(id, *snapshot));
+        // Damage in its other files is told to whoever goes back to it.
+        if (const auto manifest = snapshot::load_manifest(root, id, key))
+          all.push_back(describe_checkpoint(root, id, *manifest));
       } catch (const Error& error) {
         log::warn("a checkpoint is left out", {{"directory", root + "/" + id}, {"error", error.what()}});
       }

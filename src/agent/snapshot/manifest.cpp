@@ -29,7 +29,8 @@ Manifest parse_manifest(const std::string& text, const Secret& key, const std::s
   try {
     manifest = json::from_json<Manifest>(text);
   } catch (const Error& error) {
-    throw_error(ErrorCode::data_loss, "the manifest of {} cannot be read: {}", what, error.what());
+    throw_error(ErrorCode::data_loss, "the manifest of {} was damaged ({}); destroy what it belongs to", what,
+                error.what());
   }
   if (manifest.format != Manifest::kFormat)
     throw_error(ErrorCode::failed_precondition,

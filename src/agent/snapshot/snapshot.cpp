@@ -157,13 +157,19 @@ void Draft::commit(Manifest manifest, const Secret& key) {
   }
 }
 
+std::optional<Manifest> load_manifest(const std::string& root, const std::string& id, const Secret& key) {
+  const auto text = sys::try_read_file(root + "/" + id + kManifest, kManifestBytes);
+  if (!text) return std::nullopt;
+  return parse_manifest(*text, key, "snapshot " + id);
+}
+
 std::optional<Snapshot> load(const std::string& root, const std::string& id, const Secret& key) {
   const std::string directory = root + "/" + id;
-  const auto text = sys::try_read_file(directory + kManifest, kManifestBytes);
-  if (!text) return std::nullopt;
+  auto found = load_manifest(root, id, key);
+  if (!found) return std::nullopt;
   Snapshot snapshot;
   snapshot.directory = directory;
-  snapshot.manifest = parse_manifest(*text, key, "snapshot " + id);
+  snapshot.manifest = std::move(*found);
   const Manifest& manifest = snapshot.manifest;
   auto state = sys::try_open_file(directory + kDeviceState, O_RDONLY);
   if (!state || checksum_of(sys::read_up_to(*state, kDeviceStateBytes)) != manifest.device_state_checksum)

@@ -88,6 +88,10 @@ sys::Fd open_device_state(const Snapshot& snapshot);
 // when they are read.)
 std::optional<Snapshot> load(const std::string& root, const std::string& id, const Secret& key);
 
+// What load() would give, without a look at the files that it names; throws for a manifest that cannot be
+// used.
+std::optional<Manifest> load_manifest(const std::string& root, const std::string& id, const Secret& key);
+
 // The guest is about to run: from now on this is no snapshot any more, after a crash neither. Durable.
 // Idempotent.
 void retire(const Snapshot& snapshot);
