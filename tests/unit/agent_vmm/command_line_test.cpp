@@ -35,6 +35,8 @@ TEST_CASE("the kernel command line follows the acceleration") {
   parameters.more = "extra=1 wrenn.trace";
   const std::string kvm = kernel_command_line(parameters);
   CHECK(has_word(kvm, "clocksource=kvm-clock"));
+  CHECK(has_word(kvm, "initcall_blacklist=cmos_init"));
+  CHECK(tcg.find("initcall_blacklist") == std::string::npos);
   CHECK(kvm.find("tsc_early_khz") == std::string::npos);
   CHECK_FALSE(has_word(kvm, "quiet"));
   CHECK(kvm.find("ip=") == std::string::npos);
