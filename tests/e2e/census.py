@@ -7,7 +7,10 @@ import os
 import subprocess
 import time
 
+from wrenn_platform import SLOWNESS
+
 READY_SLOTS = 8  # the agent's default of ready_slots
+READY_SANDBOXES = 2  # and of ready_sandboxes
 
 
 def _lines(*command):
@@ -93,9 +96,37 @@ def _ready_slots(directory):
     return {name for slot in ready for name in (f"slot-{slot}", f"wrenn-ns-{slot}", f"wrenn-veth-{slot}")}
 
 
+def _spares(directory):
+    """Names of the machines that a living agent keeps for capsules to come. More than it should keep are a leak, and so are
+    all of them once it has ended."""
+    if not _agent_lives(directory):
+        return set()
+    spares = []
+    for path in glob.glob(f"{directory}/sandboxes/*/sandbox.json"):
+        try:
+            with open(path) as file:
+                record = json.load(file)
+        except (OSError, ValueError):
+            continue
+        if record.get("state") == "starting" and not record.get("templateId"):
+            slot = record.get("slot")
+            name = os.path.basename(os.path.dirname(path))
+            spares.append({name, f"sandbox-{name}", f"slot-{slot}", f"wrenn-ns-{slot}", f"wrenn-veth-{slot}"})
+    return set().union(*spares) if len(spares) <= READY_SANDBOXES else set()
+
+
 def _is_foreign(thing, names):
-    words = thing.replace("@", " ").replace("/", " ").split()
+    words = thing.replace("@", " ").replace("/", " ").replace("=", " ").split()
     return any(word in names for word in words)
+
+
+def _layers(directory):
+    """Layers that no golden snapshot names: those of capsules, forks, checkpoints and templates."""
+    kept = ""
+    for path in glob.glob(f"{directory}/golden/*/manifest.json"):
+        with open(path) as file:
+            kept += file.read()
+    return [name for name in _below(f"{directory}/layers") if name not in kept]
 
 
 def census(directory, without=None):
@@ -111,18 +142,27 @@ def census(directory, without=None):
         "cgroups": _cgroups(),
         "sandboxes": _below(f"{directory}/sandboxes"),
         "snapshots": _below(f"{directory}/snapshots"),
+        "checkpoints": _below(f"{directory}/checkpoints"),
+        "forks": _below(f"{directory}/forks"),
+        "layers": _layers(directory),
         "claims": _below("/run/wrenn/claims"),
         "nft tables": [line for line in _lines("nft", "list", "tables") if "wrenn-" in line],
     }
-    known, foreign = without or {}, _foreign(directory) | _ready_slots(directory)
+    known, foreign = without or {}, _foreign(directory) | _ready_slots(directory) | _spares(directory)
     found = {kind: [thing for thing in things if not _is_foreign(thing, foreign)] for kind, things in found.items()}
     new = {kind: [thing for thing in things if thing not in known.get(kind, [])] for kind, things in found.items()}
     return {kind: things for kind, things in new.items() if things}
 
 
-def census_soon(directory, without, seconds=5):
-    """The census once there is nothing, or after `seconds`: networks are taken down after the answer to a destroy."""
-    deadline = time.monotonic() + seconds
+def machines(directory):
+    """Process id and arguments of each."""
+    return census(directory).get("processes", [])
+
+
+def census_soon(directory, without, seconds=12):
+    """The census once there is nothing, or after `seconds`: networks are taken down after the answer to a destroy, and layers
+    are looked for every five seconds."""
+    deadline = time.monotonic() + seconds * SLOWNESS
     while (left := census(directory, without)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left

@@ -1,8 +1,9 @@
 import os
+import signal
 
 import pytest
 
-from census import census, census_soon
+from census import census, census_soon, machines
 from wrenn_platform import DIR, Platform
 
 
@@ -31,6 +32,36 @@ def capsule(platform):
     with platform.create() as running:
         check_mechanisms(running)
         yield running
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A state directory of its own, with the kernels and images of the common one."""
+    os.chmod(tmp_path, 0o755)
+    state = tmp_path / "state"
+    state.mkdir()
+    for name in ("kernels", "images"):
+        os.symlink(os.path.join(DIR, name), state / name)
+    return str(state)
+
+
+@pytest.fixture
+def start(directory):
+    """Starts wrenn on the directory, as often as a test likes, one at a time; what still runs at the end is stopped."""
+    started = []
+
+    def start_one(*extra, spares=0):
+        # No machines but those that the test asks for: it counts them while no agent is there to tell which are spares.
+        platform = Platform(directory, extra=extra, environment={"WRENN_READY_SANDBOXES": str(spares)})
+        started.append(platform)
+        return platform.start()
+
+    yield start_one
+    for platform in started:
+        if platform.process and platform.process.poll() is None:
+            platform.stop()
+    for line in machines(directory):  # of a test that failed
+        os.kill(int(line.split(" ")[0]), signal.SIGKILL)
 
 
 def check_mechanisms(capsule):

@@ -3,52 +3,10 @@
 import os
 import signal
 import threading
-import time
 
-import pytest
-
-from census import census, census_soon
-from wrenn_platform import Capsule, DIR, Platform
-
-
-@pytest.fixture
-def directory(tmp_path):
-    """A state directory of its own, with the kernels and images of the common one."""
-    os.chmod(tmp_path, 0o755)
-    state = tmp_path / "state"
-    state.mkdir()
-    for name in ("kernels", "images"):
-        os.symlink(os.path.join(DIR, name), state / name)
-    return str(state)
-
-
-@pytest.fixture
-def start(directory):
-    """Starts wrenn on the directory, as often as a test likes, one at a time; what still runs at the end is stopped."""
-    started = []
-
-    def start_one(*extra):
-        platform = Platform(directory, extra=extra)
-        started.append(platform)
-        return platform.start()
-
-    yield start_one
-    for platform in started:
-        if platform.process and platform.process.poll() is None:
-            platform.stop()
-    for line in machines(directory):  # of a test that failed
-        os.kill(int(line.split(" ")[0]), signal.SIGKILL)
-
-
-def machines(directory):
-    return census(directory).get("processes", [])
-
-
-def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+from branches import checkpoint, fork, goes_on, pause, resume, rollback, snapshot, start_counter, told, wait_for
+from census import census, census_soon, machines
+from wrenn_platform import Capsule
 
 
 def test_a_killed_wrenn_finds_its_capsules_again(directory, start):
@@ -130,3 +88,65 @@ def test_the_end_of_wrenn_pauses_and_keep_keeps(directory, start):
     assert capsule.shell("cat /tmp/file")["stdout"] == "kept\n"
     capsule.destroy()
     assert census_soon(directory, before) == {}
+
+
+def test_a_capsule_that_was_found_again_forks_and_pauses(directory, start):
+    """Its machine was started by an agent that is gone: what that one held open must not be needed."""
+    before = census(directory)
+    platform = start()
+    capsule = platform.create(memory_mb=256)
+    start_counter(capsule)
+    capsule.shell("head -c 4000000 /dev/urandom > /root/disk; head -c 4000000 /dev/urandom > /dev/shm/memory")
+    content = capsule.shell("cat /root/disk /dev/shm/memory | sha256sum")["stdout"]
+    seen = told(capsule)
+    checkpoint(capsule, "before")
+    (child,) = fork(capsule)
+    platform.kill()
+
+    again = start()
+    family = [Capsule(again, one.id) for one in (capsule, child)]
+    children = []
+    for one in family:
+        goes_on(one, seen)
+        children += fork(one)
+        checkpoint(one, "after")
+    snapshot(family[1], "of-the-child")
+    made = again.create(template="of-the-child")
+    for one in (*family, *children, made):
+        goes_on(one, seen)
+        assert one.shell("cat /root/disk /dev/shm/memory | sha256sum")["stdout"] == content
+    for one in family:
+        one.shell("rm /root/disk /dev/shm/memory; pkill python3")
+        pause(one)
+        resume(one)
+        rollback(one, "after")
+        goes_on(one, seen)
+    rollback(family[0], "before")
+    again.kill()
+
+    # Everything once more, for those that were adopted, forked and rolled back.
+    last = start()
+    for identity in (one.id for one in (*family, *children, made)):
+        one = Capsule(last, identity)
+        goes_on(one, seen)
+        assert one.shell("cat /root/disk /dev/shm/memory | sha256sum")["stdout"] == content
+        pause(one)
+        resume(one)
+        goes_on(one, seen)
+        one.destroy()
+    assert last.request("DELETE", "/v1/snapshots/of-the-child").status == 204
+    assert census_soon(directory, before) == {}
+
+
+def test_golden_snapshots_outlive_the_agent(directory, start):
+    platform = start()
+    platform.create(memory_mb=256).destroy()
+    golden = os.listdir(f"{directory}/golden")
+    layers = sorted(os.listdir(f"{directory}/layers"))
+    platform.stop()
+    again = start()
+    capsule = again.create(memory_mb=256)
+    assert capsule.shell("echo alive")["stdout"] == "alive\n"
+    assert os.listdir(f"{directory}/golden") == golden and sorted(os.listdir(f"{directory}/layers")) == layers
+    assert "made a golden snapshot" not in again.log_text(last=10**9)
+    capsule.destroy()
