@@ -11,6 +11,7 @@ import time
 
 import envd_alone
 from figures import Report
+from lifecycle import lifecycle
 from streams import health_beside_streams
 from wrenn_platform import BINARY, DIR, Platform
 
@@ -47,28 +48,6 @@ class KeptAlive:
         self.connection.request(method, path, body, fields)
         answer = self.connection.getresponse()
         return answer.status, answer.read()
-
-
-def lifecycle(platform, report):
-    running, first_output = [], []
-    for _ in range(10):
-        start = time.perf_counter()
-        with platform.create(memory_mb=256) as capsule:
-            running.append((time.perf_counter() - start) * 1000)
-            assert capsule.shell("echo ready")["stdout"] == "ready\n"
-            first_output.append((time.perf_counter() - start) * 1000)
-    report.line("create_running", "ms", running, boot="cold", memory_mb=256)
-    report.line("create_first_output", "ms", first_output, boot="cold", memory_mb=256)
-    pause, resume = [], []
-    with platform.create(memory_mb=256) as capsule:
-        for _ in range(5):
-            pause.append(milliseconds(lambda: capsule.call("POST", "/pause")))
-            start = time.perf_counter()
-            capsule.call("POST", "/resume")
-            capsule.shell("true")
-            resume.append((time.perf_counter() - start) * 1000)
-    report.line("pause", "ms", pause, memory_mb=256)
-    report.line("resume_first_output", "ms", resume, memory_mb=256)
 
 
 def envd(platform, report):

@@ -18,3 +18,7 @@ class Report:
                    "p99": round(percentile(samples, 0.99), 3), "accel": self.acceleration, **more}
         print(json.dumps(figures))
         sys.stdout.flush()
+
+    def skipped(self, name, why):
+        print(json.dumps({"bench": name, "skipped": why}))
+        sys.stdout.flush()
