@@ -2,6 +2,7 @@
 
 #include "agent/limits.h"
 #include "agent/sandbox/sampler.h"
+#include "agent/vmm/limits.h"
 #include "core/async/timeout.h"
 #include "core/base/clock.h"
 #include "core/base/text.h"
@@ -291,6 +292,7 @@ void Driver::enter_running() {
   ++machine_serial_;
   if (!assembly_->record().introduced) background_.spawn(introduce(machine_serial_));
   background_.spawn(watch_end(assembly_->machine(), machine_serial_));
+  background_.spawn(watch_health(assembly_->machine()));
   background_.spawn(sample(assembly_->machine(), assembly_->guest()));
   background_.spawn(watch_disk(host_, disk_watch(machine_serial_)));
 }
@@ -356,6 +358,20 @@ Task<> Driver::watch_end(std::shared_ptr<vmm::Machine> machine, std::uint64_t se
   message.command = Command::vmm_exited;
   message.serial = serial;
   mailbox_.try_push(std::move(message));
+}
+
+// A VMM that hangs is ended; watch_end() does the rest. What an operation has it do may take long, and has a
+// deadline of its own.
+Task<> Driver::watch_health(std::shared_ptr<vmm::Machine> machine) {
+  while (!machine->ended()) {
+    co_await async::sleep(vmm::limits::kProbeInterval);
+    if (operation_) continue;
+    const std::uint64_t operations = operation_serial_;
+    auto how = co_await machine->find_hang();
+    if (!how || operation_ || operation_serial_ != operations) continue;
+    log::warn("a machine monitor hangs; ending it", {{"sandbox_id", id()}, {"how", *how}});
+    machine->end_hung(std::move(*how));
+  }
 }
 
 Task<> Driver::sample(std::shared_ptr<vmm::Machine> machine, std::shared_ptr<Guest> guest) {

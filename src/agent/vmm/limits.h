@@ -23,6 +23,18 @@ inline constexpr std::size_t kConsoleBytes = 64 * 1024;    // ring in the VMM; a
 inline constexpr std::size_t kStderrBytes = 16 * 1024;     // what the VMM itself may print
 inline constexpr std::size_t kErrorBytes = 2048;           // of that in a message of ours
 
+// Does it hang? It answers within milliseconds. It is asked so often, and then for so many slices of time
+// before it is given up: together, with the end of the process, at most 2 s. A slice in which our own loop
+// was late by as much again does not count. A VMM whose thread wants a CPU, or waits for the host's disk,
+// gets the longer patience.
+inline constexpr auto kProbeInterval = 500ms;
+inline constexpr auto kProbeSlice = 100ms;
+inline constexpr int kProbeSlices = 10;
+inline constexpr int kProbeSlicesBusy = 150;
+// After a restart of the agent, connecting to a machine that lives: longer than both of the above for one
+// that is busy, because whoever does not answer then is ended.
+inline constexpr auto kAdoptTimeout = 15s;
+
 inline constexpr auto kProbeTimeout = 4s;  // a kernel boots under KVM in a quarter of a second, nested in one
 
 // User ids of VMM processes: this plus the network slot's index. Above the ranges of distributions and of

@@ -38,6 +38,8 @@ std::string_view to_string(MachineEnd::Cause cause) noexcept {
       return "the guest restarted itself, as after a kernel panic";
     case MachineEnd::Cause::failed:
       return "the machine monitor ended unexpectedly";
+    case MachineEnd::Cause::hung:
+      return "the machine monitor did not answer any more and was ended";
   }
   return "unknown";
 }

@@ -106,6 +106,7 @@ struct MachineEnd {
     powered_off,  // the guest switched itself off
     reset,        // the guest restarted itself, which a capsule must not; a kernel panic ends so too
     failed,       // the VMM ended by itself or was killed by somebody else
+    hung,         // by end_hung()
   };
   Cause cause = Cause::failed;
   std::string detail;   // exit status and what the VMM printed; may be shown to the caller
@@ -141,6 +142,12 @@ class Machine {
   // Ends the process at once (SIGKILL; a capsule is never asked) and returns when it is gone. Idempotent.
   // Throws Error(deadline_exceeded) when the kernel does not let it die.
   virtual Task<> stop() = 0;
+  // Asks the VMM for an answer, which takes milliseconds unless it hangs; then says how it does
+  // (limits::kProbe…). A host that is busy or stands still is no reason. Not while anybody has it do what may
+  // take long. Throws Error(canceled) only.
+  virtual Task<std::optional<std::string>> find_hang() = 0;
+  // Ends the process at once, as stop(), but wait_end() tells that it hung, and `how`. Does not wait.
+  virtual void end_hung(std::string how) = 0;
   // Returns when the process is gone. Any number of waiters. Throws Error(canceled) only.
   virtual Task<MachineEnd> wait_end() = 0;
   // Absent while it runs.

@@ -14,6 +14,7 @@
 #include "agent/vmm/qemu_arguments.h"
 #include "agent/vmm/qemu_machine.h"
 #include "agent/vmm/socket_path.h"
+#include "core/base/crash_point.h"
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
 #include "core/base/text.h"
@@ -162,7 +163,9 @@ class Qemu final : public Vmm {
         auto work = [&fill, record = machine->record()] { fill(record); };
         co_await async::offload(blocking_, std::move(work));
       }
+      crash_point("vmm.filled");
       co_await machine->load_state(device_state);
+      crash_point("vmm.loaded");
     } catch (...) {
       failure = std::current_exception();
     }
@@ -179,7 +182,7 @@ class Qemu final : public Vmm {
     auto messages =
         sys::try_open_file(fmt::format("/proc/{}/fd/2", record.pid), O_RDONLY).value_or(sys::Fd());
     auto machine = std::make_unique<QemuMachine>(scope_, record, std::move(*process), std::move(messages));
-    co_await machine->connect();
+    co_await machine->connect(limits::kAdoptTimeout);
     co_await machine->catch_up();
     co_return machine;
   }
@@ -188,11 +191,12 @@ class Qemu final : public Vmm {
   Task<std::unique_ptr<QemuMachine>> launch(const MachineConfig& config, bool restore) {
     auto work = [this, &config, restore] { return spawn_qemu(options_, version_, config, restore); };
     Started started = co_await async::offload(blocking_, std::move(work));
+    crash_point("vmm.spawned");
     auto machine = std::make_unique<QemuMachine>(scope_, std::move(started.record),
                                                  std::move(started.process), std::move(started.messages));
     std::exception_ptr failure;
     try {
-      co_await machine->connect();
+      co_await machine->connect(limits::kStartTimeout);
     } catch (...) {
       failure = std::current_exception();
     }

@@ -15,6 +15,7 @@
 #include "core/base/text.h"
 #include "core/json/writer.h"
 #include "core/log/log.h"
+#include "linux/procfs.h"
 
 // Two coroutines of the driver's scope accompany a machine: one waits on the pidfd for the end of the
 // process, one (in Qmp) reads the monitor. They hold the State, not the QemuMachine, so that a machine may be
@@ -76,7 +77,8 @@ struct QemuMachine::State {
   std::shared_ptr<Qmp> qmp;
   async::Event changed;
   bool stopping = false;                   // by stop()
-  std::optional<MachineEnd::Cause> cause;  // the guest's own doing
+  std::optional<MachineEnd::Cause> cause;  // the guest's own doing, or a hang
+  std::string how;                         // it hung
   std::string console;                     // the last of what was read
   std::optional<MachineEnd> end;
 };
@@ -90,7 +92,7 @@ QemuMachine::~QemuMachine() {
   if (state_->qmp) state_->qmp->close("the machine was let go");
 }
 
-Task<> QemuMachine::connect() {
+Task<> QemuMachine::connect(std::chrono::milliseconds timeout) {
   auto state = state_;
   const std::weak_ptr<State> weak = state;
   Qmp::EventHandler handler = [weak](const std::string& name, const json::Value& data) {
@@ -98,8 +100,8 @@ Task<> QemuMachine::connect() {
   };
   std::exception_ptr failure;
   try {
-    state->qmp = co_await Qmp::connect(state->scope, state->record.control_socket, std::move(handler),
-                                       limits::kStartTimeout);
+    state->qmp =
+        co_await Qmp::connect(state->scope, state->record.control_socket, std::move(handler), timeout);
     co_return;
   } catch (const Error&) {
     failure = std::current_exception();
@@ -218,6 +220,48 @@ Task<> QemuMachine::stop() {
   }
 }
 
+Task<std::optional<std::string>> QemuMachine::find_hang() {
+  auto state = state_;
+  int waited = 0;
+  char doing = '?';
+  while (!state->end && !state->stopping) {
+    const SteadyTime start = SteadyClock::now();
+    std::string failure;
+    try {
+      co_await state->monitor().execute("query-status", "", limits::kProbeSlice);
+      co_return std::nullopt;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      if (error.code() != ErrorCode::deadline_exceeded) failure = error.what();
+    }
+    if (!failure.empty()) {
+      // The end of the process closes its monitor, too, and is told in a moment. Nobody controls one that
+      // goes on.
+      (void)co_await state->changed.wait_for(limits::kProbeSlice * limits::kProbeSlices);
+      if (state->end) co_return std::nullopt;
+      co_return failure;
+    }
+    if (SteadyClock::now() - start < 2 * limits::kProbeSlice) ++waited;  // else we stood still ourselves
+    if (waited < limits::kProbeSlices) continue;
+    const auto stat = sys::read_proc_stat(static_cast<pid_t>(state->record.pid));
+    if (!stat) break;  // gone
+    doing = stat->state;
+    const bool busy = doing == 'R' || doing == 'D';  // wants a CPU; waits for the host's disk
+    if (!busy || waited >= limits::kProbeSlicesBusy)
+      co_return fmt::format("no answer for {} ms, process state {}", waited * limits::kProbeSlice.count(),
+                            doing);
+  }
+  co_return std::nullopt;
+}
+
+void QemuMachine::end_hung(std::string how) {
+  auto state = state_;
+  if (state->end || state->stopping) return;
+  state->cause = MachineEnd::Cause::hung;
+  state->how = std::move(how);
+  state->process.signal(SIGKILL);
+}
+
 Task<MachineEnd> QemuMachine::wait_end() {
   auto state = state_;
   while (!state->end) co_await state->changed.wait();
@@ -282,6 +326,7 @@ Task<> QemuMachine::watch_process(std::shared_ptr<State> state) {
     detail = to_string(*status);
   if (const std::string said = state->said(); !said.empty() && !state->stopping)
     detail += (detail.empty() ? "" : ": ") + said;
+  if (!state->how.empty()) detail = state->how;
   MachineEnd end;
   end.cause = state->stopping ? MachineEnd::Cause::stopped : state->cause.value_or(MachineEnd::Cause::failed);
   end.detail = std::move(detail);

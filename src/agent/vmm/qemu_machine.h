@@ -19,7 +19,7 @@ class QemuMachine final : public Machine {
   ~QemuMachine() override;
 
   // Before anything else. Throws Error(unavailable) with what the process printed when it ended.
-  Task<> connect();
+  Task<> connect(std::chrono::milliseconds timeout);
   // After connect(), for a machine started to wait for a state: loads it from `file`, open for reading.
   Task<> load_state(sys::FdView file);
   // After connect() to a machine of an earlier run: it may have met its end meanwhile.
@@ -31,6 +31,8 @@ class QemuMachine final : public Machine {
   Task<> save_state(sys::FdView file) override;
   Task<> push_overlay(sys::FdView overlay, std::size_t layers) override;
   Task<> stop() override;
+  Task<std::optional<std::string>> find_hang() override;
+  void end_hung(std::string how) override;
   Task<MachineEnd> wait_end() override;
   std::optional<MachineEnd> ended() const override;
   Task<std::string> console() override;

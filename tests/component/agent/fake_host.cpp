@@ -56,11 +56,12 @@ std::shared_ptr<FakeProcess> World::process(std::int64_t pid) {
   const auto at = processes_.find(pid);
   return at == processes_.end() ? nullptr : at->second;
 }
-std::int64_t World::spawn(bool paused) {
+std::int64_t World::spawn(bool paused, const std::string& owner) {
   const std::lock_guard lock(mutex_);
   const std::int64_t pid = ++next_pid_;
   processes_[pid] = std::make_shared<FakeProcess>();
   processes_[pid]->paused = paused;
+  processes_[pid]->owner = owner;
   return pid;
 }
 void World::end(std::int64_t pid, vmm::MachineEnd::Cause cause) {
@@ -122,8 +123,7 @@ class FakeMechanisms final : public Mechanisms {
   std::optional<sys::ProcessIdentity> identity(int, vmm::Acceleration) const override { return std::nullopt; }
 
   disk::DiskRecord plan_disk(const disk::DiskSpec& spec) const override {
-    return {world_.disk_kind, spec.sandbox_id, spec.image, spec.layers, spec.cow_path, 0,
-            spec.size_bytes};
+    return {world_.disk_kind, spec.sandbox_id, spec.image, spec.layers, spec.cow_path, 0, spec.size_bytes};
   }
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
     world_.reach("disk");
@@ -193,7 +193,15 @@ class FakeMechanisms final : public Mechanisms {
   void kill_machine(const vmm::MachineRecord& machine) override {
     if (world_.process(machine.pid)) world_.end(machine.pid, vmm::MachineEnd::Cause::stopped);
   }
-  int kill_strays(const std::string&) override { return 0; }
+  int kill_strays(const std::string& id) override {
+    int killed = 0;
+    for (const std::int64_t pid : world_.pids()) {
+      if (world_.process(pid)->owner != id) continue;
+      world_.end(pid, vmm::MachineEnd::Cause::stopped);
+      ++killed;
+    }
+    return killed;
+  }
   Claimed claimed() override {
     Claimed claimed;
     for (const std::string& thing : world_.census()) {
@@ -243,6 +251,11 @@ class FakeMachine final : public vmm::Machine {
     world_.end(record_.pid, vmm::MachineEnd::Cause::stopped);
     co_return;
   }
+  Task<std::optional<std::string>> find_hang() override {
+    if (process_->end || !process_->hangs) co_return std::nullopt;
+    co_return "made to hang";
+  }
+  void end_hung(std::string) override { world_.end(record_.pid, vmm::MachineEnd::Cause::hung); }
   Task<vmm::MachineEnd> wait_end() override {
     while (!process_->end) co_await async::sleep(std::chrono::milliseconds(5));
     co_return *process_->end;
@@ -287,7 +300,7 @@ class FakeVmm final : public vmm::Vmm {
   std::unique_ptr<vmm::Machine> make(const vmm::MachineConfig& config, bool paused) {
     if (!config.memory.valid()) throw Error(ErrorCode::internal, "no memory");
     vmm::MachineRecord record;
-    record.pid = world_.spawn(paused);
+    record.pid = world_.spawn(paused, config.sandbox_id);
     record.start_time = 1;
     record.memory_mapping = config.memory_mapping;
     record.memory_base = config.memory_base;

@@ -19,6 +19,8 @@ using async::Task;
 
 struct FakeProcess {
   bool paused = false;
+  bool hangs = false;
+  std::string owner;
   std::optional<agent::vmm::MachineEnd> end;
 };
 
@@ -36,7 +38,7 @@ class World {
   void reach(const std::string& name);  // throws if fail() says so
   int reached(const std::string& name);
   std::shared_ptr<FakeProcess> process(std::int64_t pid);
-  std::int64_t spawn(bool paused);
+  std::int64_t spawn(bool paused, const std::string& owner);
   void end(std::int64_t pid, agent::vmm::MachineEnd::Cause cause);
   std::vector<std::int64_t> pids();  // of those that live
 

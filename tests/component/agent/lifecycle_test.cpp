@@ -80,6 +80,24 @@ TEST_CASE("a machine that dies while booting fails the create at once", "[agent]
   in_world(machine_ends_while_booting);
 }
 
+static Task<> machine_hangs(World& world) {
+  FakeAgent agent(co_await asio::this_coro::executor, world);
+  const auto request = create_request();
+  co_await agent.sandboxes().create(request);
+  const auto start = SteadyClock::now();
+  world.process(world.pids().front())->hangs = true;
+  co_await wait_for_state(agent, request.sandbox_id, SandboxState::error);
+  CHECK(SteadyClock::now() - start < 1s);
+  CHECK(agent.sandboxes().get(request.sandbox_id)->info().reason.find("did not answer") != std::string::npos);
+  CHECK(world.pids().empty());
+  co_await agent.sandboxes().destroy(request.sandbox_id);
+  co_await check_empty(world, agent);
+  co_await agent.end();
+}
+TEST_CASE("a machine that hangs is ended, and is an error with its reason", "[agent]") {
+  in_world(machine_hangs);
+}
+
 static Task<> destroy_during_create(World& world) {
   FakeAgent agent(co_await asio::this_coro::executor, world);
   world.guest_answers = false;
