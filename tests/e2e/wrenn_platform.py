@@ -16,6 +16,8 @@ DIR = os.environ["WRENN_TEST_DIR"]
 DEV_OPTIONS = shlex.split(os.environ.get("WRENN_TEST_DEV_OPTIONS", ""))
 # How many times slower than a usual machine this one is (tests/lab); all of our own deadlines are stretched by it.
 SLOWNESS = float(os.environ.get("WRENN_TEST_SLOWNESS", "1"))
+# Of capsules whose size a test does not care about; empty: what the product gives them.
+MEMORY_MB = os.environ.get("WRENN_TEST_MEMORY_MB", "")
 START_SECONDS = 60 * SLOWNESS
 STOP_SECONDS = 60 * SLOWNESS
 
@@ -43,7 +45,8 @@ class Answer:
 
 
 class Platform:
-    def __init__(self, directory=DIR, extra=(), environment=None, log_level="debug"):
+    def __init__(self, directory=DIR, extra=(), environment=None, log_level="debug", binary=BINARY):
+        self.binary = binary
         self.log_level = log_level
         self.directory = directory
         self.port = free_port()
@@ -56,7 +59,7 @@ class Platform:
     def start(self):
         self.log = open(os.path.join(tempfile.gettempdir(), f"wrenn-e2e-{self.port}.log"), "w+")
         self.process = subprocess.Popen(
-            [BINARY, "--log-level", self.log_level, "dev", "--dir", self.directory, "--listen", f"127.0.0.1:{self.port}", *self.extra],
+            [self.binary, "--log-level", self.log_level, "dev", "--dir", self.directory, "--listen", f"127.0.0.1:{self.port}", *self.extra],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=self.environment)
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -118,12 +121,14 @@ class Platform:
             connection.close()
 
     def create(self, **options):
+        if MEMORY_MB:
+            options.setdefault("memory_mb", int(MEMORY_MB))
         answer = self.request("POST", "/v1/capsules", options, headers={"Prefer": "wait=60"})
         assert answer.status == 201, answer
         capsule = answer.json()
         deadline = time.monotonic() + 60 * (SLOWNESS - 1)  # the API waits no longer than a minute
         while capsule["status"] == "starting" and time.monotonic() < deadline:
-            time.sleep(0.2)
+            time.sleep(0.2 * SLOWNESS)
             capsule = self.request("GET", f"/v1/capsules/{capsule['id']}").json()
         assert capsule["status"] == "running", capsule
         return Capsule(self, capsule["id"])
