@@ -19,7 +19,7 @@ struct TapOptions {
 
 // Creates, or opens when it exists and is persistent, the TAP `name` in the namespace of the calling thread:
 // call it inside run_in_netns(). The descriptor carries the frames; pass it to the VMM. The interface is
-// still down. Throws SystemError; EBUSY when somebody else has it open.
+// still down. Throws SystemError; EBUSY when somebody else has it open, and keeps it for a second.
 Fd open_tap(const std::string& name, const TapOptions& options);
 
 }  // namespace wrenn::sys
