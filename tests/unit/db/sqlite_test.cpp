@@ -277,3 +277,13 @@ TEST_CASE("the file is private, and what is no database is refused") {
     CHECK(std::string(error.what()).find("secret") == std::string::npos);
   }
 }
+
+TEST_CASE("a commit is on the disk when it is answered") {
+  TempDatabase temp;
+  const auto database = temp.open();
+  std::int64_t synchronous = 0;
+  database->read_now([&](Connection& c) {
+    c.query("PRAGMA synchronous", {}, [&](const Row& row) { synchronous = row.integer(0); });
+  });
+  CHECK(synchronous == 2);  // FULL; what a power cut leaves is tests/lab's
+}
