@@ -8,11 +8,11 @@ import time
 
 from census import census
 from sockets import Session
-from wrenn_platform import DIR
+from wrenn_platform import DIR, SLOWNESS
 
 
 def wait_for(condition, seconds, what):
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * SLOWNESS
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.1)
