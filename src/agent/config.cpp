@@ -13,6 +13,10 @@ void describe(config::Settings& settings, Config& values) {
   settings.integer("slots", values.slots, "most sandboxes that run at once", 1, network::kLastSlot);
   settings.integer("ready_slots", values.ready_slots,
                    "networks made ahead of their use, so that no create waits for one", 0, 256);
+  settings
+      .integer("ready_sandboxes", values.ready_sandboxes,
+               "machines made ahead of their use, of the kinds asked for last; 0: none", 0, 256)
+      .env("WRENN_READY_SANDBOXES");
   settings.one_of("on_exit", values.on_exit, "what becomes of running sandboxes when the agent ends",
                   {"keep", "pause"});
   settings.text("qemu", values.qemu, "QEMU, by path or by name in PATH");

@@ -17,6 +17,8 @@ struct Config {
   Secret token;               // asked for in the field api::agent::kTokenHeader; empty only on a Unix socket
   std::int64_t slots = 1000;  // most sandboxes that run at once
   std::int64_t ready_slots = 8;  // networks kept made for the next sandboxes
+  // Machines kept made for the next sandboxes; each costs what an idle sandbox does.
+  std::int64_t ready_sandboxes = 2;
   std::string on_exit = "keep";  // what becomes of running sandboxes when the agent ends: "keep" or "pause"
   std::string qemu = "qemu-system-x86_64";
   std::string acceleration = "auto";  // "auto", "kvm" or "tcg"

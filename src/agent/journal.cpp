@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "agent/limits.h"
+#include "core/base/crash_point.h"
 #include "core/base/error.h"
 #include "linux/fd.h"
 #include "linux/file.h"
@@ -32,7 +33,8 @@ static std::vector<std::string> names_in(const std::string& directory) {
 }
 
 void Journal::save(const Record& record) const {
-  const std::string directory = sandbox_directory(record.sandbox_id);
+  crash_point("journal.save.begin");
+  const std::string directory = sandbox_directory(record.place_name());
   // Others may pass through, to the memory file that the VMM's own user opens, but see no names.
   if (mkdir(directory.c_str(), 0711) == 0) {
     if (chmod(directory.c_str(), 0711) != 0) throw_errno("set the mode of {}", directory);
@@ -40,28 +42,32 @@ void Journal::save(const Record& record) const {
   } else if (errno != EEXIST) {
     throw_errno("make {}", directory);
   }
+  crash_point("journal.save.directory_there");
   sys::write_file_atomic(directory + kFileName, json::to_json(record) + "\n", 0600);
+  crash_point("journal.save.end");
 }
 
-void Journal::remove(const std::string& sandbox_id) const {
-  const std::string directory = sandbox_directory(sandbox_id);
+void Journal::remove(const std::string& place) const {
+  const std::string directory = sandbox_directory(place);
   if (!sys::exists(directory)) return;
   for (const std::string& name : names_in(directory))
     if ("/" + name != kFileName) sys::remove_tree(directory + "/" + name);
+  crash_point("journal.remove.record_left");
   sys::remove_tree(directory);
+  crash_point("journal.remove.end");
 }
 
-static JournalEntry load_entry(const std::string& sandbox_id, const std::string& path) {
+static JournalEntry load_entry(const std::string& place, const std::string& path) {
   JournalEntry entry;
-  entry.sandbox_id = sandbox_id;
+  entry.place = place;
   try {
     const auto text = sys::try_read_file(path, limits::kJournalRecordBytes);
     if (!text) return entry;
     Record record = json::from_json<Record>(*text);
     if (record.format != Record::kFormat)
       throw_error(ErrorCode::data_loss, "format {} is not known to this version of wrenn", record.format);
-    if (record.sandbox_id != sandbox_id)
-      throw_error(ErrorCode::data_loss, "it names another sandbox, {}", record.sandbox_id);
+    if (record.place_name() != place)
+      throw_error(ErrorCode::data_loss, "it names another sandbox, {}", record.place_name());
     entry.record = std::move(record);
   } catch (const Error& error) {
     entry.damage = "the journal record " + path + " cannot be used: " + error.what();

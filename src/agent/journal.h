@@ -22,6 +22,9 @@ struct Record {
   static constexpr int kFormat = 1;
   int format = kFormat;
   std::string sandbox_id;  // text of a model::SandboxId
+  // What its directory, cgroup, device and VMM are called; empty: as itself. A sandbox that was made of a
+  // spare machine (sandbox/spares.h) keeps the spare's names, which are ids that nobody else has.
+  std::string place;
   model::SandboxState state = model::SandboxState::starting;
   std::string reason;  // why it is so: "ttl_expired", the text of a failure
   std::int64_t created_at_us = 0;
@@ -54,9 +57,11 @@ struct Record {
   std::optional<disk::DiskRecord> disk;
   std::optional<vmm::MachineRecord> machine;
 
+  const std::string& place_name() const noexcept { return place.empty() ? sandbox_id : place; }
   static constexpr auto kFields = json::fields(
       json::field("format", &Record::format, json::kRequired),
       json::field("sandboxId", &Record::sandbox_id, json::kRequired),
+      json::field("place", &Record::place, json::kOmitEmpty),
       json::field("state", &Record::state, json::kRequired), json::field("reason", &Record::reason),
       json::field("createdAtUs", &Record::created_at_us), json::field("teamId", &Record::team_id),
       json::field("templateId", &Record::template_id),
@@ -75,7 +80,7 @@ struct Record {
 
 // What stands in the directory of one sandbox.
 struct JournalEntry {
-  std::string sandbox_id;        // the directory's name, a valid id
+  std::string place;             // the directory's name, a valid id
   std::optional<Record> record;  // absent when there is none, or none that can be read
   std::string damage;            // why not; empty when the directory holds no record at all
 };
@@ -87,11 +92,12 @@ class Journal {
   // `directory` is DIR/sandboxes; it must exist.
   explicit Journal(std::string directory) : directory_(std::move(directory)) {}
 
-  std::string sandbox_directory(const std::string& sandbox_id) const { return directory_ + "/" + sandbox_id; }
+  // Of Record::place_name().
+  std::string sandbox_directory(const std::string& place) const { return directory_ + "/" + place; }
   // Durable when it returns; after a crash the old or the new record is there, whole. Throws SystemError.
   void save(const Record& record) const;
   // Removes the sandbox's directory with everything in it, the record last. Idempotent. Throws SystemError.
-  void remove(const std::string& sandbox_id) const;
+  void remove(const std::string& place) const;
   // Directories whose name is no sandbox id are left alone. Throws SystemError when the directory cannot be
   // read.
   std::vector<JournalEntry> load() const;

@@ -51,6 +51,12 @@ inline constexpr std::uint64_t kForkMergeBytes = 256ULL << 20;
 // others.
 inline constexpr int kRecoverParallel = 8;
 
+// Spare machines (sandbox/spares.h).
+inline constexpr std::size_t kSpareKinds = 2;   // sizes or templates that share them
+inline constexpr auto kSparePause = 250ms;      // after a create: longer than one takes, with its first program
+inline constexpr auto kSpareRetry = 10s;        // after a failure, or while there is no room
+inline constexpr std::uint64_t kSpareMemoryBytes = 2ULL << 30;  // available on the host, below which none is made
+
 // Network slots kept ready (sandbox/slot_pool.h).
 inline constexpr auto kSlotRefillPause = 50ms;               // after a take; about as long as a create
 inline constexpr std::chrono::seconds kSlotRetryFirst = 5s;  // after a failure to make one; doubles

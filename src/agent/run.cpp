@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "agent/host_checks.h"
@@ -17,6 +18,7 @@
 #include "agent/network/host_network.h"
 #include "agent/routes.h"
 #include "agent/sandbox/registry.h"
+#include "agent/sandbox/spares.h"
 #include "agent/vmm/acceleration.h"
 #include "agent/vmm/qemu.h"
 #include "agent/vmm/tsc.h"
@@ -182,6 +184,11 @@ Task<> listen_until(const Config& config, const Hooks& hooks, sandbox::Host& hos
 Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
   const auto executor = co_await asio::this_coro::executor;
   sandbox::Registry registry(host);
+  std::optional<sandbox::Spares> spares;
+  if (config.ready_sandboxes > 0) {
+    spares.emplace(host, static_cast<std::size_t>(config.ready_sandboxes));
+    host.spares = &*spares;
+  }
   async::Scope background(executor, "agent");
   std::exception_ptr error;
   try {
@@ -191,6 +198,7 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     background.spawn(host.layers.watch());
     background.spawn(warm_up(host));
     background.spawn(registry.warm_templates());
+    if (spares) background.spawn(spares->fill());
     co_await listen_until(config, hooks, host, registry);
   } catch (...) {
     error = std::current_exception();
@@ -206,6 +214,8 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     }
   }
   co_await registry.close();
+  host.spares = nullptr;
+  if (spares) co_await spares->close();
   co_await host.slots.close();
   if (error) std::rethrow_exception(error);
 }

@@ -10,6 +10,10 @@ void describe(config::Settings& settings, Config& values) {
   settings.one_of("on_exit", values.on_exit, "what becomes of running capsules when wrenn dev ends", {"pause", "keep"});
   cp::describe_gateway(settings, values.gateway_domains);
   settings.one_of("acceleration", values.acceleration, "how capsules run", {"auto", "kvm", "tcg"});
+  settings
+      .integer("ready_sandboxes", values.ready_sandboxes,
+               "machines made ahead of their use, of the kinds asked for last; 0: none", 0, 256)
+      .env("WRENN_READY_SANDBOXES");
   settings.one_of("log_level", values.log_level, "lines below it are dropped", {"debug", "info", "warn", "error"})
       .env("LOG_LEVEL");
 }

@@ -1,6 +1,7 @@
 // Settings of `wrenn dev`.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ struct Config {
   std::string listen = "127.0.0.1:8000";
   std::string on_exit = "pause";  // what becomes of running capsules at the end: "pause", or "keep" running
   std::string acceleration = "auto";
+  std::int64_t ready_sandboxes = 2;  // as agent::Config
   std::vector<std::string> gateway_domains = {"localhost"};  // as cp::Config
   std::string log_level = "info";
 };

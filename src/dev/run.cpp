@@ -152,6 +152,7 @@ void run(const Config& config) {
   agent_config.dir = config.dir;
   agent_config.on_exit = config.on_exit;
   agent_config.acceleration = config.acceleration;
+  agent_config.ready_sandboxes = config.ready_sandboxes;
   AgentThread agent(agent_config);
   agent.wait_ready();
 

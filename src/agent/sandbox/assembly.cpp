@@ -4,6 +4,7 @@
 #include "agent/network/slot.h"
 #include "agent/sandbox/assembly_stage.h"
 #include "agent/sandbox/goldens.h"
+#include "agent/sandbox/spares.h"
 #include "agent/vmm/command_line.h"
 #include "agent/vmm/tsc.h"
 #include "core/async/scope.h"
@@ -81,8 +82,19 @@ Task<> Assembly::build(templates::TemplateImage image, std::shared_ptr<const Ori
   // 1. What can be wrong without anything of the sandbox existing; and what it is made from.
   Stage find(*this, "find");
   const Means means = co_await find_means({});
-  if (!origin) origin = co_await find_origin(image, means);
+  std::unique_ptr<Assembly> spare;
+  if (!origin) {
+    if (host_.spares != nullptr && !image.snapshot && record_.boot != "cold")
+      spare = host_.spares->take(
+          host_.goldens->key(image, record_, means.kernel, means.acceleration, *means.vmm));
+    if (!spare) origin = co_await find_origin(image, means);
+  }
   find.done();
+  if (spare) {
+    if (record_.default_user.empty()) record_.default_user = image.default_user;
+    co_await take_spare(std::move(spare));
+    co_return;
+  }
 
   // 2. Slot, record, cgroup, disk.
   co_await furnish(image, means, origin.get());
@@ -123,7 +135,61 @@ Task<std::shared_ptr<const Origin>> Assembly::find_origin(const templates::Templ
     co_return origin;
   }
   if (record_.boot == "cold" || host_.goldens == nullptr) co_return nullptr;
-  co_return co_await host_.goldens->get(image, record_, means.kernel, means.acceleration, *means.vmm);
+  const GoldenKey key = host_.goldens->key(image, record_, means.kernel, means.acceleration, *means.vmm);
+  auto origin = co_await host_.goldens->get(key, image, record_);
+  if (origin && host_.spares != nullptr) host_.spares->want(key, image, record_);
+  co_return origin;
+}
+
+// --- spares
+
+Task<> Assembly::make_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
+  std::exception_ptr error;
+  try {
+    co_await clone_spare(std::move(image), std::move(origin));
+  } catch (...) {
+    error = std::current_exception();
+  }
+  if (!error) co_return;
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  std::exception_ptr left;
+  auto remove = destroy();
+  co_await attempt(std::move(remove), left);
+  if (left) log_failure("cannot remove a spare machine", record_.sandbox_id, left);
+  std::rethrow_exception(error);
+}
+
+Task<> Assembly::clone_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
+  const Means means = co_await find_means({});
+  co_await furnish(image, means, origin.get());
+  co_await clone_machine(means, *origin);
+  co_await save();
+  co_await introduce();
+  co_await guest_->warm_up();
+  co_await machine_->pause();
+}
+
+// The spare's parts become this sandbox's, under the names that they have; its record is overwritten by ours.
+Task<> Assembly::take_spare(std::unique_ptr<Assembly> spare) {
+  Stage stage(*this, "take_spare");
+  Record& parts = spare->record_;
+  record_.place = parts.place_name();
+  record_.image = parts.image;
+  record_.kernel_version = parts.kernel_version;
+  record_.envd_version = parts.envd_version;
+  record_.slot = std::exchange(parts.slot, std::nullopt);
+  record_.disk = std::exchange(parts.disk, std::nullopt);
+  record_.machine = std::exchange(parts.machine, std::nullopt);
+  record_.previous_token = parts.access_token;
+  record_.access_token = random_hex(kTokenBytes);
+  machine_ = std::move(spare->machine_);
+  spare->guest_.reset();
+  spare.reset();
+  co_await machine_->resume();
+  make_guest();
+  record_.state = SandboxState::running;
+  co_await save();
+  stage.done();
 }
 
 // Intent first: the names of everything that will be made, on disk before it is made.
@@ -139,7 +205,7 @@ Task<> Assembly::furnish(const templates::TemplateImage& image, const Means& mea
   record_.kernel_version = means.kernel.version;
   record_.access_token = random_hex(kTokenBytes);
   if (record_.default_user.empty()) record_.default_user = image.default_user;
-  disk::DiskSpec disk{.sandbox_id = record_.sandbox_id,
+  disk::DiskSpec disk{.sandbox_id = record_.place_name(),
                       .image = image.image,
                       .cow_path = directory() + "/disk.cow",
                       .size_bytes = static_cast<std::uint64_t>(record_.disk_size_mb) << 20,
@@ -163,7 +229,7 @@ Task<> Assembly::furnish(const templates::TemplateImage& image, const Means& mea
                 to_string(origin->snapshot.manifest.disk.kind), to_string(record_.disk->kind),
                 to_string(origin->snapshot.manifest.disk.kind));
   auto write_intent = [&host = host_, record = record_] {
-    if (!host.mechanisms.claim_sandbox(record.sandbox_id))
+    if (!host.mechanisms.claim_sandbox(record.place_name()))
       throw_error(ErrorCode::already_exists, "another agent on this machine has a sandbox {}",
                   record.sandbox_id);
     host.journal.save(record);
@@ -187,7 +253,7 @@ Task<> Assembly::make_storage(std::function<disk::DiskRecord()> make) {
 Task<> Assembly::attach_host_parts() {
   auto work = [&host = host_, record = record_, run = directory() + "/run", group = &group_] {
     sys::make_directories(run, 0711);
-    *group = host.mechanisms.create_group(record.sandbox_id,
+    *group = host.mechanisms.create_group(record.place_name(),
                                           {.memory_mib = record.memory_mb, .vcpus = record.vcpus});
   };
   co_await step("cgroup", std::move(work));
@@ -197,7 +263,7 @@ Task<> Assembly::attach_host_parts() {
 vmm::MachineConfig Assembly::machine_config(const Means& means,
                                             std::shared_ptr<const snapshot::MemoryBase> base) const {
   vmm::MachineConfig config;
-  config.sandbox_id = record_.sandbox_id;
+  config.sandbox_id = record_.place_name();
   config.vcpus = record_.vcpus;
   config.memory_mib = record_.memory_mb;
   config.acceleration = means.acceleration;
@@ -274,8 +340,10 @@ void Assembly::make_guest() {
 
 Task<> Assembly::introduce() {
   Stage init(*this, "introduce");
-  co_await guest_->init(record_, InitOptions{.previous_token = record_.previous_token, .machine = machine_.get()});
+  co_await guest_->init(record_,
+                        InitOptions{.previous_token = record_.previous_token, .machine = machine_.get()});
   record_.introduced = true;
+  record_.previous_token.clear();
   init.done();
 }
 

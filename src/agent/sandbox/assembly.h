@@ -51,6 +51,10 @@ class Assembly {
   Task<> create(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
   // Until this has succeeded nobody may talk to the guest.
   Task<> introduce();
+  // A machine for whoever comes next: a clone of a golden snapshot that was introduced to a made-up identity,
+  // has run a program, and stands still. Its record says `starting`, so a crash removes it. Throws as
+  // create(); then nothing is left.
+  Task<> make_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
   // A golden snapshot of `image`: boots a machine of the record's sizes, freezes it before anybody has used
   // it, and leaves nothing else behind.
   Task<Frozen> make_golden(templates::TemplateImage image, std::string root, std::string id);
@@ -90,6 +94,8 @@ class Assembly {
     vmm::Acceleration acceleration = vmm::Acceleration::tcg;
   };
   Task<Means> find_means(std::string kernel_version);
+  Task<> take_spare(std::unique_ptr<Assembly> spare);
+  Task<> clone_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
   Task<std::shared_ptr<const Origin>> find_origin(const templates::TemplateImage& image, const Means& means);
   Task<> furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin);
   Task<> boot_machine(const Means& means);
@@ -122,7 +128,7 @@ class Assembly {
   auto blocking(F work) {
     return async::offload(host_.sys, std::move(work));
   }
-  std::string directory() const { return host_.journal.sandbox_directory(record_.sandbox_id); }
+  std::string directory() const { return host_.journal.sandbox_directory(record_.place_name()); }
 
   Host& host_;
   Record record_;

@@ -31,7 +31,7 @@ using model::SandboxState;
 struct Assembly::DiskSwitch {
   std::string layer;        // where the disk of now will be
   disk::DiskRecord before;  // as it is
-  disk::DiskRecord next;    // after it; the same as before when the disk is copied
+  disk::DiskRecord next;    // after it; without a path until it is known, and when the disk is copied
   bool chain = false;       // switch; else copy
   bool prepared = false;
   bool switched = false;
@@ -43,10 +43,12 @@ static std::string overlay_path(const std::string& directory) {
 }
 
 Task<> Assembly::prepare_switch(DiskSwitch& disk) {
-  auto work = [&mechanisms = host_.mechanisms, &disk, directory = directory(), id = record_.sandbox_id] {
+  auto work = [&mechanisms = host_.mechanisms, &disk, directory = directory(), id = record_.place_name()] {
     const disk::DiskRecord frozen = mechanisms.freeze_disk_by_link(disk.before, disk.layer);
     disk.next = disk::plan_overlay(frozen, id, overlay_path(directory));
+    crash_point("switch.layer_linked");
     mechanisms.make_overlay(disk.next);
+    crash_point("switch.overlay_made");
     disk.overlay = sys::open_file(disk.next.cow_path, O_RDWR);
   };
   disk.prepared = true;
@@ -62,6 +64,7 @@ Task<> Assembly::finish_switch(const DiskSwitch& disk) {
     record_.disk = disk.before;
     co_await save_or_log();
   }
+  crash_point("switch.finish.begin");
   std::vector<std::string> useless = {disk.before.cow_path};
   if (!disk.switched) useless = {disk.next.cow_path, disk.layer};
   auto remove = [useless] {
@@ -71,6 +74,7 @@ Task<> Assembly::finish_switch(const DiskSwitch& disk) {
   std::exception_ptr error;
   auto work = blocking(std::move(remove));
   co_await attempt(std::move(work), error);
+  crash_point("switch.finish.end");
   if (error) log_failure("a file of a disk stays that is of no use", record_.sandbox_id, error);
 }
 
@@ -81,6 +85,7 @@ Task<> Assembly::stop_and_capture(Frozen& frozen, DiskSwitch& disk) {
   if (disk.chain) {
     co_await machine_->push_overlay(disk.overlay, disk::disk_source(disk.before).backing.size());
     disk.switched = true;
+    crash_point("switch.pushed");
     manifest.disk = disk::plan_overlay(disk.next, "", "");
   } else {
     auto copy = [&mechanisms = host_.mechanisms, &disk] {
@@ -88,6 +93,7 @@ Task<> Assembly::stop_and_capture(Frozen& frozen, DiskSwitch& disk) {
     };
     manifest.disk = co_await blocking(std::move(copy));
   }
+  crash_point("stopped.captured");
   co_await machine_->resume();
   stopped.done();
   frozen.manifest = std::move(manifest);
@@ -102,7 +108,7 @@ Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
   auto begin = [root, id] { return snapshot::Draft::begin(root, id); };
   Frozen frozen{co_await blocking(std::move(begin)), {}, nullptr, host_.layers.pin(record_.disk->layers)};
   DiskSwitch disk;
-  disk.before = disk.next = *record_.disk;
+  disk.before = *record_.disk;
   disk.chain = disk.before.kind == disk::DiskKind::qcow2;
   disk.layer = host_.layers.fresh_disk();
   frozen.pin.add(disk.layer);
@@ -159,7 +165,7 @@ Task<Frozen> Assembly::make_golden(templates::TemplateImage image, std::string r
     co_await furnish(image, means, nullptr);
     co_await boot_machine(means);
     // What starts beside envd has a moment to come to rest, so that no clone repeats it.
-    co_await guest_->warm_up();
+    co_await guest_->warm_up_nobody();
     co_await async::sleep(limits::kGoldenSettle);
     // This machine does not run on: the disk need not be switched.
     auto begin = [root, id] { return snapshot::Draft::begin(root, id); };
@@ -174,6 +180,7 @@ Task<Frozen> Assembly::make_golden(templates::TemplateImage image, std::string r
     };
     frozen->manifest.disk = co_await blocking(std::move(freeze_disk));
     frozen->manifest.sandbox_id.clear();
+    crash_point("golden.frozen");
   } catch (...) {
     error = std::current_exception();
   }
@@ -206,7 +213,7 @@ Task<> Assembly::rollback(snapshot::Snapshot checkpoint) {
   const std::optional<disk::DiskRecord> before = record_.disk;
   snapshot::Manifest manifest = checkpoint.manifest;
   const Layers::Pin pin = host_.layers.pin(layers_of(manifest));
-  disk::DiskRecord next = disk::plan_overlay(manifest.disk, record_.sandbox_id, overlay_path(directory()));
+  disk::DiskRecord next = disk::plan_overlay(manifest.disk, record_.place_name(), overlay_path(directory()));
   if (next.kind == disk::DiskKind::dm_snapshot) next.layers.clear();
   manifest.disk = next;
   auto place = [&host = host_, &checkpoint, manifest, next, layers = checkpoint.manifest.disk.layers,
@@ -216,6 +223,7 @@ Task<> Assembly::rollback(snapshot::Snapshot checkpoint) {
     } else {
       host.mechanisms.make_overlay(next);
     }
+    crash_point("rollback.disk_placed");
     auto draft = snapshot::Draft::begin(host.snapshots(), id);
     draft.link_from(checkpoint);
     draft.commit(manifest, host.seal_key);
@@ -232,9 +240,11 @@ Task<> Assembly::rollback(snapshot::Snapshot checkpoint) {
     std::exception_ptr error;
     auto work = blocking(std::move(remove));
     co_await attempt(std::move(work), error);
+    crash_point("rollback.old_disk_gone");
     record_.disk = next;
     co_await save_or_log();
   }
+  crash_point("rollback.paused");
   co_await resume(std::nullopt);
 }
 

@@ -137,7 +137,7 @@ Task<> Assembly::rebuild(const Means& means, const snapshot::Snapshot& snapshot,
   co_await save();
   intent.done();
 
-  auto open_disk = [&host = host_, record = *record_.disk, id = record_.sandbox_id] {
+  auto open_disk = [&host = host_, record = *record_.disk, id = record_.place_name()] {
     if (!host.mechanisms.claim_sandbox(id))
       throw_error(ErrorCode::already_exists, "another agent on this machine has a sandbox {}", id);
     host.mechanisms.open_disk(record);

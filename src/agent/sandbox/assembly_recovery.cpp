@@ -20,7 +20,7 @@ Task<> Assembly::adopt_machine() {
 
 // The crash may have come between the start of a VMM and its place in the record.
 Task<> Assembly::kill_strays() {
-  auto kill = [&mechanisms = host_.mechanisms, id = record_.sandbox_id] { mechanisms.kill_strays(id); };
+  auto kill = [&mechanisms = host_.mechanisms, id = record_.place_name()] { mechanisms.kill_strays(id); };
   co_await blocking(std::move(kill));
 }
 
@@ -83,12 +83,14 @@ Task<std::string> Assembly::take_over(std::optional<snapshot::Snapshot> snapshot
     auto check = blocking([&mechanisms = host_.mechanisms, record = record_, snapshot] {
       if (!record.slot || !mechanisms.network_is_complete(*record.slot))
         throw_error(ErrorCode::data_loss, "its network is gone");
-      mechanisms.claim_sandbox(record.sandbox_id);
+      mechanisms.claim_sandbox(record.place_name());
       if (snapshot) snapshot::retire(*snapshot);
     });
     co_await std::move(check);
     co_await machine_->resume();
     make_guest();
+    // Its users' programs may have been stopped for an operation that was cut short.
+    if (record_.introduced) co_await guest_->unfreeze(record_.sandbox_id);
     // A clone that nobody has told yet who it is: the driver does.
     if (record_.introduced && !co_await guest_->is_ready(limits::kHealthTry))
       log::warn("the guest of a sandbox that was taken over does not answer now",

@@ -43,15 +43,18 @@ Task<> Assembly::free_runtime() {
   if (first) std::rethrow_exception(first);  // it still uses all the rest
   machine_.reset();
   record_.machine.reset();
+  crash_point("free.machine_gone");
 
   auto free_group =
-      blocking([&mechanisms = host_.mechanisms, id = record_.sandbox_id] { mechanisms.destroy_group(id); });
+      blocking([&mechanisms = host_.mechanisms, id = record_.place_name()] { mechanisms.destroy_group(id); });
   co_await attempt(std::move(free_group), first);
+  crash_point("free.group_gone");
   if (record_.disk) {
     auto release =
         blocking([&mechanisms = host_.mechanisms, disk = *record_.disk] { mechanisms.release_disk(disk); });
     co_await attempt(std::move(release), first);
   }
+  crash_point("free.disk_released");
   auto free_files = blocking([directory = directory()] { sys::remove_tree(directory + "/run"); });
   co_await attempt(std::move(free_files), first);
   if (record_.slot) freed_slot_ = std::exchange(record_.slot, std::nullopt);
@@ -100,10 +103,12 @@ Task<> Assembly::destroy() {
   if (!first) {
     auto remove = blocking([&host = host_, record = record_] {
       if (record.disk) host.mechanisms.destroy_disk(*record.disk);
+      crash_point("destroy.disk_gone");
       snapshot::remove(host.snapshots(), record.sandbox_id);
       sys::remove_tree(host.checkpoints(record.sandbox_id));
-      host.journal.remove(record.sandbox_id);
-      host.mechanisms.unclaim_sandbox(record.sandbox_id);
+      crash_point("destroy.snapshots_gone");
+      host.journal.remove(record.place_name());
+      host.mechanisms.unclaim_sandbox(record.place_name());
     });
     co_await attempt(std::move(remove), first);
   }

@@ -138,7 +138,7 @@ class Driver {
   std::uint64_t machine_serial_ = 0;
   std::string machine_end_;
   std::string stands_still_;  // why its machine does; empty when it runs
-  async::Event introduced_;  // or failed, or does not run any more
+  async::Event introduced_;   // or failed, or does not run any more
   std::shared_ptr<Gate> gate_;
   std::shared_ptr<Activity> activity_;
   async::Scope background_;

@@ -35,6 +35,13 @@ class Figures {
                  {{"how", std::string(how)}})
         .add();
   }
+  // "ready", or "none": the create had to clone.
+  void spare_taken(std::string_view how) {
+    registry_
+        .counter("wrenn_agent_spares_taken_total", "Creates that asked for a spare machine.",
+                 {{"how", std::string(how)}})
+        .add();
+  }
   void vmm_ended(std::string_view cause) {
     registry_
         .counter("wrenn_agent_vmm_ends_total", "Machines that ended without being asked to.",

@@ -4,6 +4,7 @@
 
 #include "agent/limits.h"
 #include "agent/sandbox/assembly.h"
+#include "agent/sandbox/spares.h"
 #include "core/base/clock.h"
 #include "core/base/codec.h"
 #include "core/base/scope_guard.h"
@@ -16,13 +17,13 @@ namespace wrenn::agent::sandbox {
 
 static constexpr std::size_t kDigestChars = 32;
 
-Task<std::shared_ptr<const Origin>> Goldens::get(const templates::TemplateImage& image, const Record& record,
-                                                 const templates::Kernel& kernel,
-                                                 vmm::Acceleration acceleration, const vmm::Vmm& vmm) {
+GoldenKey Goldens::key(const templates::TemplateImage& image, const Record& record,
+                       const templates::Kernel& kernel, vmm::Acceleration acceleration,
+                       const vmm::Vmm& vmm) const {
   disk::DiskSpec spec;
   spec.image = image.image;
   spec.size_bytes = static_cast<std::uint64_t>(record.disk_size_mb) << 20;
-  Key key;
+  GoldenKey key;
   key.host = {
       .vmm_version = vmm.version(), .acceleration = acceleration, .cpu_model = vmm.cpu_model(acceleration)};
   std::string text;
@@ -39,7 +40,11 @@ Task<std::shared_ptr<const Origin>> Goldens::get(const templates::TemplateImage&
   writer.member("cpu", key.host.cpu_model);
   writer.end_object();
   key.digest = hex_encode(crypto::sha256(text)).substr(0, kDigestChars);
+  return key;
+}
 
+Task<std::shared_ptr<const Origin>> Goldens::get(GoldenKey key, templates::TemplateImage image,
+                                                 Record record) {
   while (busy_.contains(key.digest)) co_await changed_.wait();
   for (const auto& [digest, origin] : kept_)
     if (digest == key.digest) co_return keep(digest, origin);
@@ -79,7 +84,7 @@ std::shared_ptr<const Origin> Goldens::keep(const std::string& digest, std::shar
 }
 
 // Null when there is none, or one that is of no use and gone now.
-Task<std::shared_ptr<const Origin>> Goldens::load(const Key& key) {
+Task<std::shared_ptr<const Origin>> Goldens::load(const GoldenKey& key) {
   std::string damage;
   try {
     auto look = [root = host_.golden(), digest = key.digest, &seal = host_.seal_key] {
@@ -103,7 +108,7 @@ Task<std::shared_ptr<const Origin>> Goldens::load(const Key& key) {
   co_return nullptr;
 }
 
-Task<> Goldens::make(const Key& key, const templates::TemplateImage& image, const Record& like) {
+Task<> Goldens::make(const GoldenKey& key, const templates::TemplateImage& image, const Record& like) {
   const SteadyTime start = SteadyClock::now();
   Record record;  // a sandbox without an owner; a crash finds it `starting` and removes it
   record.sandbox_id = model::SandboxId::random().text();
@@ -147,7 +152,9 @@ Task<> Goldens::warm() {
         Record record;
         record.vcpus = size.vcpus;
         record.memory_mb = size.memory_mb;
-        co_await get(image, record, kernel, acceleration, *vmm);
+        GoldenKey golden = key(image, record, kernel, acceleration, *vmm);
+        co_await get(golden, image, record);
+        if (host_.spares != nullptr) host_.spares->want(golden, image, record);
       }
     }
   } catch (const Error& error) {

@@ -18,31 +18,32 @@
 
 namespace wrenn::agent::sandbox {
 
+struct GoldenKey {
+  std::string digest;
+  snapshot::ResumeHost host;
+};
+
 // Belongs to the loop thread.
 class Goldens {
  public:
   // `host` outlives this.
   explicit Goldens(Host& host) : host_(host), changed_(host.executor) {}
 
-  // For a sandbox of the sizes in `record`. The first caller makes it, which takes as long as a boot; who
-  // comes meanwhile waits for it. Null: boot. Throws Error(canceled) only.
-  Task<std::shared_ptr<const Origin>> get(const templates::TemplateImage& image, const Record& record,
-                                          const templates::Kernel& kernel, vmm::Acceleration acceleration,
-                                          const vmm::Vmm& vmm);
-  // Makes those that templates ask for ahead of their first use. Failures are logged. Throws Error(canceled)
-  // only.
+  // Of a sandbox of the sizes in `record`.
+  GoldenKey key(const templates::TemplateImage& image, const Record& record, const templates::Kernel& kernel,
+                vmm::Acceleration acceleration, const vmm::Vmm& vmm) const;
+  // The first caller makes it, which takes as long as a boot; who comes meanwhile waits for it. Null: boot.
+  // Throws Error(canceled) only.
+  Task<std::shared_ptr<const Origin>> get(GoldenKey key, templates::TemplateImage image, Record record);
+  // Those that templates ask for ahead of their first use. Failures are logged. Throws Error(canceled) only.
   Task<> warm();
   // At the agent's start: forgets what an image that is gone, or another version of something, has left.
   // Throws Error.
   Task<> sweep();
 
  private:
-  struct Key {
-    std::string digest;
-    snapshot::ResumeHost host;
-  };
-  Task<std::shared_ptr<const Origin>> load(const Key& key);
-  Task<> make(const Key& key, const templates::TemplateImage& image, const Record& record);
+  Task<std::shared_ptr<const Origin>> load(const GoldenKey& key);
+  Task<> make(const GoldenKey& key, const templates::TemplateImage& image, const Record& record);
   std::shared_ptr<const Origin> keep(const std::string& digest, std::shared_ptr<const Origin> origin);
 
   Host& host_;

@@ -17,6 +17,7 @@
 namespace wrenn::agent::sandbox {
 
 class Goldens;
+class Spares;
 
 struct Host {
   std::string directory;  // the agent's, absolute: sandboxes/ and snapshots/ are below it
@@ -34,6 +35,7 @@ struct Host {
   Secret seal_key;  // of manifests
   // Null before the registry exists, and in tests of what has none: then everything boots.
   Goldens* goldens = nullptr;
+  Spares* spares = nullptr;  // null: none are kept
 
   std::string snapshots() const { return directory + "/snapshots"; }
   std::string golden() const { return directory + "/golden"; }

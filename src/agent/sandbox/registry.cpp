@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include "agent/limits.h"
 #include "agent/sandbox/create_request.h"
@@ -42,7 +43,7 @@ Task<> Registry::recover() {
   for (const JournalEntry& entry : entries) {
     if (!entry.record || !entry.record->slot || host_.slots.reserve(*entry.record->slot)) continue;
     log::error("two sandboxes name the same network slot",
-               {{"sandbox_id", entry.sandbox_id}, {"slot", *entry.record->slot}});
+               {{"sandbox_id", entry.place}, {"slot", *entry.record->slot}});
   }
   std::vector<Record> records;
   for (const JournalEntry& entry : entries) {
@@ -50,9 +51,9 @@ Task<> Registry::recover() {
       records.push_back(*entry.record);
     } else if (!entry.damage.empty()) {
       // Not swept: the disk may be worth something to somebody. Its kernel objects go, with its claims.
-      log::error("damaged journal record", {{"sandbox_id", entry.sandbox_id}, {"error", entry.damage}});
+      log::error("damaged journal record", {{"sandbox_id", entry.place}, {"error", entry.damage}});
       Record& record = records.emplace_back();
-      record.sandbox_id = entry.sandbox_id;
+      record.sandbox_id = entry.place;
       record.state = SandboxState::error;
       record.reason = entry.damage;
     }
@@ -93,13 +94,18 @@ Task<> Registry::recover_one(Record record) {
 
 // What we claimed and no record names. Runs after recovery, so what was adopted is named by a record.
 Task<> Registry::sweep() {
-  std::map<std::string, bool> known;  // id → may have kernel objects
+  std::map<std::string, bool> places;  // name → may have kernel objects
+  std::set<std::string> known;         // sandboxes
   std::vector<int> slots;
-  for (const auto& [id, driver] : drivers_) known[id] = driver->has_record();
+  for (const auto& [id, driver] : drivers_) {
+    places[driver->record().place_name()] = driver->has_record();
+    known.insert(id);
+  }
   for (const auto& [id, driver] : drivers_)
     if (const auto slot = driver->slot()) slots.push_back(*slot);
 
-  auto work = [&host = host_, known = std::move(known), slots = std::move(slots)] {
+  auto work = [&host = host_, places = std::move(places), known = std::move(known),
+               slots = std::move(slots)] {
     const auto attempt = [](std::string_view what, const std::string& name,
                             const std::function<void()>& action) {
       try {
@@ -111,8 +117,8 @@ Task<> Registry::sweep() {
     Mechanisms& mechanisms = host.mechanisms;
     const Mechanisms::Claimed claimed = mechanisms.claimed();
     for (const std::string& id : claimed.sandbox_ids) {
-      const auto at = known.find(id);
-      if (at != known.end() && at->second) continue;
+      const auto at = places.find(id);
+      if (at != places.end() && at->second) continue;
       log::warn("removing what an earlier run left", {{"sandbox_id", id}});
       attempt("processes", id, [&] { mechanisms.kill_strays(id); });
       attempt("cgroup", id, [&] { mechanisms.destroy_group(id); });
@@ -132,8 +138,8 @@ Task<> Registry::sweep() {
     for (const std::string& path : templates::template_directories(host.directory))
       attempt("template drafts", path, [&] { snapshot::sweep_drafts(path); });
     for (const JournalEntry& entry : host.journal.load())
-      if (!entry.record && entry.damage.empty() && !known.contains(entry.sandbox_id))
-        attempt("directory", entry.sandbox_id, [&] { host.journal.remove(entry.sandbox_id); });
+      if (!entry.record && entry.damage.empty() && !places.contains(entry.place))
+        attempt("directory", entry.place, [&] { host.journal.remove(entry.place); });
     // A snapshot of a sandbox that has no record belongs to a destroy that was cut short.
     for (const std::string& id : snapshot::list(host.snapshots()))
       if (!known.contains(id)) attempt("snapshot", id, [&] { snapshot::remove(host.snapshots(), id); });

@@ -11,6 +11,7 @@
 // agent.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <set>
 
@@ -62,6 +63,8 @@ class SlotPool {
 
   std::size_t in_use() const noexcept { return used_.size() + making_; }
   std::size_t ready() const noexcept { return ready_.size(); }
+  // How many more sandboxes may be in use.
+  std::size_t room() const noexcept { return options_.max - std::min(options_.max, in_use()); }
 
  private:
   Task<Slot> make();

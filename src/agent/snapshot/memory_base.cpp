@@ -81,7 +81,7 @@ std::shared_ptr<const MemoryBase> MemoryBase::load(const std::string& path, int 
                 "the memory image {} is missing or has the wrong size; destroy what was made from it", path);
   const std::string name = fresh_name();
   sys::Fd fd = create_memfd(name, bytes);
-  MemoryChecksum checksum;
+  MemoryChecksum checksum(bytes);
   std::vector<std::byte> buffer(kChunkBytes);
   for (std::uint64_t at = 0; at < bytes;) {
     const off_t data = ::lseek(file->get(), static_cast<off_t>(at), SEEK_DATA);

@@ -47,6 +47,10 @@ class MemoryBase {
 // its number.
 class MemoryChecksum {
  public:
+  // Of memory of this size: less of the same pages is another memory.
+  explicit MemoryChecksum(std::uint64_t memory_bytes) {
+    checksum_.update(std::as_bytes(std::span(&memory_bytes, 1)));
+  }
   // Whole pages, in the order of their offsets; zero ones are skipped here.
   void update(std::uint64_t offset, std::span<const std::byte> pages);
   std::string hex() const { return checksum_.hex(); }

@@ -270,7 +270,7 @@ std::string merge_pages(const MemoryBase& base, sys::FdView pages, const std::st
   const sys::Fd out = sys::create_sparse_file(draft, bytes, 0400);
   ScopeGuard remove_draft([&] { ::unlink(draft.c_str()); });
 
-  MemoryChecksum total;
+  MemoryChecksum total(bytes);
   std::vector<std::byte> buffer(kChunkBytes);
   std::size_t at_run = 0;
   std::uint64_t data_at = index.data_offset;  // of the run at at_run

@@ -128,24 +128,24 @@ class FakeMechanisms final : public Mechanisms {
   disk::DiskRecord create_disk(const disk::DiskSpec& spec) override {
     world_.reach("disk");
     (void)sys::create_sparse_file(spec.cow_path, 4096);
-    world_.add("disk " + spec.cow_path);
+    world_.add("disk " + spec.sandbox_id);
     return plan_disk(spec);
   }
   void open_disk(const disk::DiskRecord& record) override {
     world_.reach("open disk");
-    world_.add("disk " + record.cow_path);
+    world_.add("disk " + record.sandbox_id);
   }
-  void release_disk(const disk::DiskRecord& record) override { world_.remove("disk " + record.cow_path); }
+  void release_disk(const disk::DiskRecord& record) override { world_.remove("disk " + record.sandbox_id); }
   void destroy_disk(const disk::DiskRecord& record) override {
     world_.reach("destroy disk");
-    world_.remove("disk " + record.cow_path);
+    world_.remove("disk " + record.sandbox_id);
     sys::remove_tree(record.cow_path);
   }
   std::uint64_t disk_bytes(const disk::DiskRecord&) override { return 12345; }
   disk::StoreLevel disk_level(const disk::DiskRecord& record) override {
     world_.reach("disk level");
     if (world_.disk_lost) throw Error(ErrorCode::data_loss, "the disk is lost");
-    if (!world_.has("disk " + record.cow_path)) throw Error(ErrorCode::internal, "no such disk is set up");
+    if (!world_.has("disk " + record.sandbox_id)) throw Error(ErrorCode::internal, "no such disk is set up");
     return {world_.room, 0, 0};
   }
   disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) override {
@@ -410,6 +410,8 @@ FakeAgent::FakeAgent(async::Executor executor, World& world, std::size_t ready_s
   sys::make_directories(world.directory + "/sandboxes");
   sys::make_directories(world.directory + "/snapshots");
   sys::make_directories(world.directory + "/layers");
+  if (!sys::exists(world.directory + "/image.ext4"))
+    (void)sys::create_sparse_file(world.directory + "/image.ext4", 4096);
 }
 
 Task<> FakeAgent::end() {
