@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tests on real kernel objects: every build/tests/host/*/host_*. Each prints "N passed, N failed, N skipped" as its last
 # line (the contract of tests/run.sh); without root it skips and says so. A program that ends without its counts, or runs
-# into its time limit, is one failure.
+# into its time limit, is one failure. WRENN_TEST_FILTER chooses tests, as Catch does ("[disk]").
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,7 +23,7 @@ for program in "${WRENN_BUILD_DIR:-build}"/tests/host/{,*/}host_*; do
     [ -f "$program" ] && [ -x "$program" ] || continue
     found=1
     name=$(basename "$program")
-    timeout --kill-after=10 "$kProgramTimeout" "$program" >"$report" 2>&1
+    timeout --kill-after=10 "$kProgramTimeout" "$program" ${WRENN_TEST_FILTER:+"$WRENN_TEST_FILTER"} >"$report" 2>&1
     status=$?
     if [[ $(tail -n 1 "$report") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
         ok=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} skips=${BASH_REMATCH[3]}

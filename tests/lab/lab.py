@@ -19,7 +19,7 @@ class Suite:
         self.passed = self.failed = self.skipped = 0
 
     def run(self):
-        for stage in (self.host, self.e2e_kvm, self.e2e_tcg, self.power):
+        for stage in (self.host, self.e2e_kvm, self.power):
             name = stage.__name__.replace("_", "-")
             if self.stages and name not in self.stages:
                 continue
@@ -48,7 +48,7 @@ class Suite:
         for line in re.findall(r"^skipped: .*$", outcome.console, re.MULTILINE):
             print(line)
         if counts[1]:
-            print(outcome.tail(200))
+            print(outcome.tail(100))
         print(f"{task}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped", flush=True)
         self.passed, self.failed, self.skipped = (a + b for a, b in zip((self.passed, self.failed, self.skipped), counts))
 
@@ -57,9 +57,6 @@ class Suite:
 
     def e2e_kvm(self):
         self.suite_inside("e2e-kvm", 400)
-
-    def e2e_tcg(self):
-        self.suite_inside("e2e-tcg", 400)
 
     def power(self):
         """One life of two capsules, and what is left of them after power cuts at several places of it."""

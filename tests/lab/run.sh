@@ -1,7 +1,7 @@
 #!/bin/bash
 # The production path (device-mapper, KVM, power cuts) in a machine of its own; see README.md.
 #
-#   tests/lab/run.sh [host|e2e-kvm|e2e-tcg|power …]
+#   tests/lab/run.sh [host|e2e-kvm|power …]
 #
 # Needs root and QEMU, and the network once, for the lab's root disk. What it makes is kept in WRENN_LAB_DIR (default
 # build/lab); kernel and image of the capsules come from WRENN_TEST_DIR (default build/test-dir), as in tests/e2e.

@@ -49,20 +49,19 @@ def create(platform, memory_mb):
 
 def warm():
     platform = Platform().start()
-    for memory_mb in (256, 512):
-        with create(platform, memory_mb):
-            pass
+    with create(platform, 256):
+        pass
     platform.stop()
 
 
 def put(capsule, version):
-    """The same on the capsule's disk and in its memory; 4 MiB of each, so that a half-saved one shows."""
-    done = capsule.shell(f"for d in /root /tmp; do yes {version} | head -c 4194304 >$d/content; done; echo done")
+    """The same on the capsule's disk and in its memory; 1 MiB of each, so that a half-saved one shows."""
+    done = capsule.shell(f"for d in /root /tmp; do yes {version} | head -c 1048576 >$d/content; done; echo done")
     assert done["stdout"] == "done\n", done
 
 
 def get(capsule):
-    whole = "yes $v | head -c 4194304 | cmp -s - $d/content && echo $v whole || echo $v mixed"
+    whole = "yes $v | head -c 1048576 | cmp -s - $d/content && echo $v whole || echo $v mixed"
     return capsule.shell(f"for d in /root /tmp; do v=$(head -n 1 $d/content); {whole}; done", timeout_sec=120)["stdout"].splitlines()
 
 
@@ -73,6 +72,16 @@ def change(capsule, action):
 
 def write():
     platform = Platform(extra=["--on-exit", "keep"]).start()
+    try:
+        live(platform)
+    except AssertionError:
+        print(platform.log_text(), flush=True)
+        raise
+    say(written=True)
+    platform.kill()
+
+
+def live(platform):
     bystander = create(platform, 256)
     put(bystander, 100)
     change(bystander, "pause")
@@ -87,8 +96,6 @@ def write():
         if version == 1:
             change(subject, "resume")
             mark("resumed")
-    say(written=True)
-    platform.kill()
 
 
 def check(identities):
