@@ -55,6 +55,7 @@ struct Record {
   // What exists of it on this host now (or is about to).
   std::optional<std::int32_t> slot;
   std::optional<disk::DiskRecord> disk;
+  std::optional<disk::DiskRecord> disk_before;  // while a running machine's disk is switched: as it was
   std::optional<vmm::MachineRecord> machine;
 
   const std::string& place_name() const noexcept { return place.empty() ? sandbox_id : place; }
@@ -75,7 +76,7 @@ struct Record {
       json::field("kernelVersion", &Record::kernel_version),
       json::field("envdVersion", &Record::envd_version), json::field("accessToken", &Record::access_token),
       json::field("slot", &Record::slot), json::field("disk", &Record::disk),
-      json::field("machine", &Record::machine));
+      json::field("diskBefore", &Record::disk_before), json::field("machine", &Record::machine));
 };
 
 // What stands in the directory of one sandbox.

@@ -43,6 +43,7 @@ inline constexpr std::chrono::milliseconds kWarmUp = 10s;  // the first program 
 inline constexpr auto kGoldenSettle = 300ms;       // after the guest's first answer, before it is frozen
 inline constexpr std::size_t kForkChildren = 100;  // of one call
 inline constexpr std::size_t kCheckpointName = 64;
+inline constexpr std::size_t kDiskLayersMax = 128;  // half of what a VMM takes (vmm/limits.h)
 // Children share what they inherit only if it is made a base of its own, which costs a copy of all memory.
 // From so much on, per child, that is cheaper than writing the pages into each.
 inline constexpr std::uint64_t kForkMergeBytes = 256ULL << 20;

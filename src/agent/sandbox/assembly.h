@@ -109,6 +109,7 @@ class Assembly {
   struct DiskSwitch;
   Task<> prepare_switch(DiskSwitch& disk);
   Task<> finish_switch(const DiskSwitch& disk);
+  Task<> settle_switch();
   Task<> stop_and_capture(Frozen& frozen, DiskSwitch& disk);
   Task<> attach_host_parts();
   Task<> make_storage(std::function<disk::DiskRecord()> make);

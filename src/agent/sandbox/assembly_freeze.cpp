@@ -12,9 +12,8 @@
 //   before    image ← … ← cow                    sandboxes/ID/disk.cow
 //   after     image ← … ← layer ← next cow       layers/disk-X (the same file), sandboxes/ID/disk-Y.cow
 //
-// The record names the new chain before the machine is told. A crash between the two leaves a machine that
-// still writes to the layer, which nobody shares yet; for whoever opens the chain later it holds what it
-// should.
+// The record names both chains from before the machine is told until one of them is history. After a crash in
+// between the machine is asked which one it has.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -53,17 +52,29 @@ Task<> Assembly::prepare_switch(DiskSwitch& disk) {
   };
   disk.prepared = true;
   co_await blocking(std::move(work));
+  record_.disk_before = disk.before;
   record_.disk = disk.next;
   co_await save();
+}
+
+// A crash came into a switch: what the machine writes to says whether it took place.
+Task<> Assembly::settle_switch() {
+  if (!record_.disk_before) co_return;
+  DiskSwitch disk;
+  disk.before = *record_.disk_before;
+  disk.next = *record_.disk;
+  if (!disk.next.layers.empty()) disk.layer = disk.next.layers.back();
+  disk.prepared = true;
+  disk.switched = co_await machine_->disk_layers() == disk::disk_source(disk.next).backing.size();
+  co_await finish_switch(disk);
 }
 
 // Either the old file's own name goes, or all that was prepared.
 Task<> Assembly::finish_switch(const DiskSwitch& disk) {
   if (!disk.prepared) co_return;
-  if (!disk.switched) {
-    record_.disk = disk.before;
-    co_await save_or_log();
-  }
+  if (!disk.switched) record_.disk = disk.before;
+  record_.disk_before.reset();
+  co_await save_or_log();
   crash_point("switch.finish.begin");
   std::vector<std::string> useless = {disk.before.cow_path};
   if (!disk.switched) useless = {disk.next.cow_path, disk.layer};
@@ -110,6 +121,11 @@ Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
   DiskSwitch disk;
   disk.before = *record_.disk;
   disk.chain = disk.before.kind == disk::DiskKind::qcow2;
+  if (disk.before.layers.size() >= limits::kDiskLayersMax)
+    throw_error(ErrorCode::resource_exhausted,
+                "the disk of this sandbox has {} layers already, one for each fork and checkpoint: make a "
+                "template of it, and go on with a sandbox made from that",
+                disk.before.layers.size());
   disk.layer = host_.layers.fresh_disk();
   frozen.pin.add(disk.layer);
   frozen.pin.add(machine_->record().memory_base);

@@ -87,6 +87,7 @@ Task<std::string> Assembly::take_over(std::optional<snapshot::Snapshot> snapshot
       if (snapshot) snapshot::retire(*snapshot);
     });
     co_await std::move(check);
+    co_await settle_switch();
     co_await machine_->resume();
     make_guest();
     // Its users' programs may have been stopped for an operation that was cut short.

@@ -70,6 +70,7 @@ void Assembly::forget_slot() {
 Task<> Assembly::settle(SandboxState state, std::string reason) {
   record_.state = state;
   record_.reason = shorten(std::move(reason));
+  record_.disk_before.reset();
   co_await save_or_log();
   try {
     co_await free_runtime();

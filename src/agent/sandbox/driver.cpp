@@ -98,6 +98,11 @@ Task<> Driver::handle(Message message) {
   const Admission admission = admit(state_, message.command);
   switch (admission.verdict) {
     case Verdict::accept:
+      // A rollback of what has just failed: its rests are still being freed.
+      if (operation_ && message.command != Command::destroy) {
+        waiting_.push_back(std::move(message));
+        break;
+      }
       if (operation_) co_await interrupt();
       if (gone_) {  // the create that was interrupted has undone itself
         give(message.answer, nullptr);

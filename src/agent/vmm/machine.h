@@ -139,6 +139,8 @@ class Machine {
   // below the disk before. Throws as pause(), and Error(failed_precondition) when the VMM refuses; then the
   // disk is as it was.
   virtual Task<> push_overlay(sys::FdView overlay, std::size_t layers) = 0;
+  // How many files are below the disk by now. Throws as pause(), Error(internal) when the VMM does not say.
+  virtual Task<std::size_t> disk_layers() = 0;
   // Ends the process at once (SIGKILL; a capsule is never asked) and returns when it is gone. Idempotent.
   // Throws Error(deadline_exceeded) when the kernel does not let it die.
   virtual Task<> stop() = 0;

@@ -207,6 +207,20 @@ Task<> QemuMachine::push_overlay(sys::FdView overlay, std::size_t layers) {
   std::rethrow_exception(failure);
 }
 
+Task<std::size_t> QemuMachine::disk_layers() {
+  auto state = state_;
+  const json::Value devices = co_await state->monitor().execute("query-block", "", limits::kCommandTimeout);
+  if (const auto* list = devices.as_array()) {
+    for (const json::Value& device : *list) {
+      const json::Value* inserted = device.find("inserted");
+      const std::string_view node = inserted == nullptr ? std::string_view() : inserted->text_of("node-name");
+      for (std::size_t layers = 0; layers <= limits::kDiskLayersMax; ++layers)
+        if (node == qemu_disk_node(layers)) co_return layers;
+    }
+  }
+  throw_error(ErrorCode::internal, "QEMU (process {}) does not say what its disk is", state->record.pid);
+}
+
 Task<> QemuMachine::stop() {
   auto state = state_;
   state->stopping = true;

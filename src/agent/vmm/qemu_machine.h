@@ -30,6 +30,7 @@ class QemuMachine final : public Machine {
   Task<> resume() override;
   Task<> save_state(sys::FdView file) override;
   Task<> push_overlay(sys::FdView overlay, std::size_t layers) override;
+  Task<std::size_t> disk_layers() override;
   Task<> stop() override;
   Task<std::optional<std::string>> find_hang() override;
   void end_hung(std::string how) override;

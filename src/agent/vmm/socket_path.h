@@ -1,5 +1,5 @@
-// A Unix socket's address holds 107 bytes; a path in a deep data directory may be longer. Through a descriptor of its
-// directory any socket has a short name.
+// A Unix socket's address holds 107 bytes; a path in a deep data directory may be longer. Through a
+// descriptor of its directory any socket has a short name.
 #pragma once
 
 #include <string>

@@ -402,3 +402,54 @@ static Task<> busy_while_freezing(World& world) {
 TEST_CASE("commands that come while a sandbox is frozen wait", "[agent]") {
   in_world(busy_while_freezing);
 }
+
+// As a crash in the middle of a fork leaves the record; whether the machine has switched only the machine
+// knows.
+static bool has_switched = false;
+static Task<> crash_in_switch(World& world) {
+  const auto executor = co_await asio::this_coro::executor;
+  const auto request = create_request();
+  const std::string id = request.sandbox_id;
+  agent::Record record;
+  agent::disk::DiskRecord before, next;
+  std::string layer;
+  {
+    FakeAgent agent(executor, world);
+    co_await agent.sandboxes().create(request);
+    record = agent.sandboxes().get(id)->record();
+    before = *record.disk;
+    layer = agent.host().layers.fresh_disk();
+    const auto frozen = agent.host().mechanisms.freeze_disk_by_link(before, layer);
+    next = agent::disk::plan_overlay(frozen, id, agent.journal().sandbox_directory(id) + "/disk-next.cow");
+    agent.host().mechanisms.make_overlay(next);
+    co_await agent.end();
+    record.disk_before = before;
+    record.disk = next;
+    agent.journal().save(record);
+  }
+  if (has_switched) ++world.process(record.machine->pid)->disk_layers;
+  FakeAgent agent(executor, world);
+  co_await agent.sandboxes().recover();
+  REQUIRE(state_of(agent, id) == SandboxState::running);
+  const agent::disk::DiskRecord disk = *agent.sandboxes().get(id)->record().disk;
+  CHECK(disk.cow_path == (has_switched ? next.cow_path : before.cow_path));
+  CHECK(std::filesystem::exists(disk.cow_path));
+  CHECK(std::filesystem::exists(before.cow_path) == !has_switched);
+  CHECK(std::filesystem::exists(next.cow_path) == has_switched);
+  CHECK(std::filesystem::exists(layer) == has_switched);
+  // And the next fork finds everything as it should be.
+  const auto children = co_await agent.sandboxes().fork(fork_request(id, 1));
+  CHECK(agent.sandboxes().get(id)->record().disk->layers.size() == disk.layers.size() + 1);
+  CHECK(world.process(record.machine->pid)->disk_layers ==
+        1 + agent.sandboxes().get(id)->record().disk->layers.size());
+  co_await agent.sandboxes().destroy(id);
+  co_await agent.sandboxes().destroy(children.at(0).sandbox_id);
+  co_await check_empty(world, agent);
+  CHECK(co_await count_layers(world, agent) == 0);
+  co_await agent.end();
+}
+TEST_CASE("a crash in the middle of a switch of disks is settled by what the machine has", "[agent]") {
+  has_switched = GENERATE(false, true);
+  CAPTURE(has_switched);
+  in_world(crash_in_switch);
+}

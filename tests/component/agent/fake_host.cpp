@@ -244,8 +244,10 @@ class FakeMachine final : public vmm::Machine {
     check();
     if (!process_->paused) throw Error(ErrorCode::internal, "the disk of a machine that runs");
     if (!overlay.valid()) throw Error(ErrorCode::internal, "no overlay");
+    ++process_->disk_layers;
     co_return;
   }
+  Task<std::size_t> disk_layers() override { co_return process_->disk_layers; }
   Task<> stop() override {
     world_.reach("stop");
     world_.end(record_.pid, vmm::MachineEnd::Cause::stopped);
@@ -301,6 +303,7 @@ class FakeVmm final : public vmm::Vmm {
     if (!config.memory.valid()) throw Error(ErrorCode::internal, "no memory");
     vmm::MachineRecord record;
     record.pid = world_.spawn(paused, config.sandbox_id);
+    world_.process(record.pid)->disk_layers = config.disk.backing.size();
     record.start_time = 1;
     record.memory_mapping = config.memory_mapping;
     record.memory_base = config.memory_base;

@@ -19,6 +19,7 @@ using async::Task;
 
 struct FakeProcess {
   bool paused = false;
+  std::size_t disk_layers = 0;
   bool hangs = false;
   std::string owner;
   std::optional<agent::vmm::MachineEnd> end;

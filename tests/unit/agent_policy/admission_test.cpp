@@ -25,24 +25,24 @@ Verdict verdict(SandboxState state, Command command) {
 TEST_CASE("the table of admission", "[admission]") {
   struct Row {
     SandboxState state;
-    Admission answers[6];  // in the order of kCommands
+    Admission answers[std::size(kCommands)];  // in their order
   };
   constexpr Admission accept{Verdict::accept}, merge{Verdict::merge}, done{Verdict::done},
       wait{Verdict::wait}, ignore{Verdict::ignore}, exists{Verdict::refuse, Refusal::exists},
       failed{Verdict::refuse, Refusal::failed}, going{Verdict::refuse, Refusal::being_destroyed};
-  //                    create  pause   resume  destroy vmm_exited ttl_due
+  //                    create  pause   resume  destroy freeze rollback vmm_exited ttl_due
   const Row rows[] = {
-      {starting, {merge, wait, wait, accept, ignore, ignore}},
-      {running, {done, accept, done, accept, accept, accept}},
-      {pausing, {exists, merge, wait, accept, wait, ignore}},
-      {paused, {exists, done, accept, accept, ignore, ignore}},
-      {resuming, {exists, wait, merge, accept, ignore, ignore}},
-      {stopping, {going, going, going, merge, ignore, ignore}},
-      {error, {exists, failed, failed, accept, ignore, ignore}},
-      {stopped, {exists, failed, failed, accept, ignore, ignore}},
+      {starting, {merge, wait, wait, accept, wait, wait, ignore, ignore}},
+      {running, {done, accept, done, accept, accept, accept, accept, accept}},
+      {pausing, {exists, merge, wait, accept, wait, wait, wait, ignore}},
+      {paused, {exists, done, accept, accept, accept, accept, ignore, ignore}},
+      {resuming, {exists, wait, merge, accept, wait, wait, ignore, ignore}},
+      {stopping, {going, going, going, merge, going, going, ignore, ignore}},
+      {error, {exists, failed, failed, accept, failed, accept, ignore, ignore}},
+      {stopped, {exists, failed, failed, accept, failed, accept, ignore, ignore}},
   };
   for (const Row& row : rows)
-    for (std::size_t i = 0; i < 6; ++i) {
+    for (std::size_t i = 0; i < std::size(kCommands); ++i) {
       INFO(to_string(row.state) << " + " << to_string(kCommands[i]));
       CHECK(admit(row.state, kCommands[i]) == row.answers[i]);
     }
@@ -92,10 +92,11 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       before = state;
       operation = command;
       waiters = count;
-      state = command == Command::pause || command == Command::ttl_due ? pausing
-              : command == Command::resume                             ? resuming
-              : command == Command::vmm_exited                         ? error  // frees what is left of it
-                                                                       : stopping;
+      state = command == Command::pause || command == Command::ttl_due     ? pausing
+              : command == Command::resume || command == Command::rollback ? resuming
+              : command == Command::freeze                                 ? state  // keeps it
+              : command == Command::vmm_exited ? error  // frees what is left of it
+                                               : stopping;
     };
     std::function<void(Command)> give;
     const auto end = [&](bool success) {
@@ -112,7 +113,11 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
           state = success ? paused : running;
           break;
         case Command::resume:
+        case Command::rollback:  // a failed one is paused at the checkpoint
           state = success ? running : paused;
+          break;
+        case Command::freeze:
+          state = before;
           break;
         case Command::destroy:
           success ? void(gone = true) : void(state = error);
@@ -126,9 +131,21 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       for (const Command command : again) gone ? void(++answered) : give(command);
     };
     give = [&](Command command) {
+      if (operation == Command::freeze && command != Command::destroy) {  // as driver.cpp has it
+        if (command != Command::ttl_due)
+          waiting.push_back(command);
+        else
+          ++answered;
+        return;
+      }
       const Admission admission = admit(state, command);
       switch (admission.verdict) {
         case Verdict::accept:
+          if (operation && command == Command::rollback) {  // of what has just failed
+            REQUIRE(*operation == Command::vmm_exited);
+            waiting.push_back(command);
+            break;
+          }
           if (operation) {
             REQUIRE(command == Command::destroy);
             answered += waiters;  // with "cancelled"
@@ -137,7 +154,9 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
           break;
         case Verdict::merge:
           REQUIRE(operation.has_value());
-          REQUIRE((*operation == command || *operation == Command::ttl_due));
+          // A rollback leads where a resume does.
+          REQUIRE((*operation == command || *operation == Command::ttl_due ||
+                   (*operation == Command::rollback && command == Command::resume)));
           ++waiters;
           break;
         case Verdict::done:
@@ -160,11 +179,11 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
         end(!one_in(4));
       } else {
         ++asked;
-        give(kCommands[random() % 6]);
+        give(kCommands[random() % std::size(kCommands)]);
       }
       if (gone) break;
       if (is_transient(state)) REQUIRE(operation.has_value());
-      if (operation) REQUIRE((is_transient(state) || state == error));
+      if (operation && operation != Command::freeze) REQUIRE((is_transient(state) || state == error));
     }
     while (!gone) {
       if (operation) {

@@ -30,7 +30,8 @@ Record full_record() {
   record.default_env = {{"A", "1"}, {"B", "quote \" and \n newline"}};
   record.access_token = std::string(64, 'f');
   record.slot = 7;
-  record.disk = disk::DiskRecord{disk::DiskKind::qcow2, record.sandbox_id, "/image", "/cow", 5, 6};
+  record.disk =
+      disk::DiskRecord{disk::DiskKind::qcow2, record.sandbox_id, "/image", {"/layer"}, "/cow", 5, 6};
   vmm::MachineRecord machine;
   machine.pid = 42;
   machine.start_time = 99;
@@ -55,7 +56,7 @@ TEST_CASE("records come back as they were written", "[journal]") {
 
   auto entries = journal.load();
   REQUIRE(entries.size() == 2);
-  if (entries[0].sandbox_id != record.sandbox_id) std::swap(entries[0], entries[1]);
+  if (entries[0].place != record.sandbox_id) std::swap(entries[0], entries[1]);
   REQUIRE(entries[0].record.has_value());
   CHECK(json::to_json(*entries[0].record) == json::to_json(record));
   REQUIRE(entries[1].record.has_value());
