@@ -93,11 +93,7 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     const auto found = by_id.find(id);
     known.insert(id);
     if (capsules_.busy(row.id)) continue;
-    // What was begun before this process is nobody's work any more: a database has one control plane. The grace of
-    // young rows would have its users wait for a round of ours after each restart.
-    auto aged = row;
-    if (aged.last_updated < begun_) aged.last_updated = {};
-    auto settled = service::settle(aged, found == by_id.end() ? nullptr : found->second, now());
+    auto settled = service::settle(row, found == by_id.end() ? nullptr : found->second, now());
     if (settled.what != Settle::leave) co_await apply(host, row, std::move(settled));
   }
 

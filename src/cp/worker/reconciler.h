@@ -42,7 +42,6 @@ class Reconciler {
   const Config& config_;
   async::Event woken_;
   bool wake_pending_ = false;
-  const UnixTime begun_ = now();
   SteadyTime last_heard_;
   SteadyTime last_template_sync_{};
   bool was_silent_ = false;
