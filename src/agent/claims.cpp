@@ -1,11 +1,9 @@
 #include "agent/claims.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <memory>
 
 #include "core/base/error.h"
 #include "linux/fd.h"
@@ -44,12 +42,9 @@ void Claims::give_back(const std::string& name) {
 }
 
 std::vector<std::string> Claims::list() const {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory_.c_str()), closedir);
-  if (!stream) throw_errno("read directory {}", directory_);
   std::vector<std::string> names;
-  while (const dirent* entry = readdir(stream.get())) {
-    const std::string name = entry->d_name;
-    if (name == "." || name == ".." || name.find(".new-") != std::string::npos) continue;
+  for (const std::string& name : sys::list_directory(directory_)) {
+    if (name.find(".new-") != std::string::npos) continue;
     const auto owner = sys::try_read_file(directory_ + "/" + name, kClaimBytes);
     if (owner && (*owner == owner_ || !sys::exists(*owner))) names.push_back(name);
   }

@@ -1,10 +1,7 @@
 #include "agent/journal.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <memory>
 
 #include "agent/limits.h"
 #include "core/base/crash_point.h"
@@ -17,25 +14,10 @@ namespace wrenn::agent {
 
 static constexpr const char* kFileName = "/sandbox.json";
 
-static std::vector<std::string> names_in(const std::string& directory) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
-  if (!stream) throw_errno("read directory {}", directory);
-  std::vector<std::string> names;
-  for (;;) {
-    errno = 0;
-    const dirent* entry = readdir(stream.get());
-    if (entry == nullptr) break;
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  if (errno != 0) throw_errno("read directory {}", directory);
-  return names;
-}
-
 void Journal::save(const Record& record) const {
   crash_point("journal.save.begin");
   const std::string directory = sandbox_directory(record.place_name());
-  // Others may pass through, to the memory file that the VMM's own user opens, but see no names.
+  // Others may pass through, but see no names.
   if (mkdir(directory.c_str(), 0711) == 0) {
     if (chmod(directory.c_str(), 0711) != 0) throw_errno("set the mode of {}", directory);
     sys::fsync_dir(directory_);
@@ -50,7 +32,7 @@ void Journal::save(const Record& record) const {
 void Journal::remove(const std::string& place) const {
   const std::string directory = sandbox_directory(place);
   if (!sys::exists(directory)) return;
-  for (const std::string& name : names_in(directory))
+  for (const std::string& name : sys::list_directory(directory))
     if ("/" + name != kFileName) sys::remove_tree(directory + "/" + name);
   crash_point("journal.remove.record_left");
   sys::remove_tree(directory);
@@ -77,7 +59,7 @@ static JournalEntry load_entry(const std::string& place, const std::string& path
 
 std::vector<JournalEntry> Journal::load() const {
   std::vector<JournalEntry> entries;
-  for (const std::string& name : names_in(directory_))
+  for (const std::string& name : sys::list_directory(directory_))
     if (model::SandboxId::parse(name))
       entries.push_back(load_entry(name, sandbox_directory(name) + kFileName));
   return entries;

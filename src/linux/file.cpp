@@ -189,6 +189,22 @@ std::uint64_t free_disk_bytes(const std::string& path) {
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }
 
+std::optional<std::vector<std::string>> try_list_directory(const std::string& path) {
+  auto opened = try_open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!opened) return std::nullopt;
+  const Directory directory = list(std::move(*opened), path);
+  std::vector<std::string> names;
+  while (const char* name = next_name(directory.get(), path)) names.emplace_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  auto names = try_list_directory(path);
+  if (!names) throw SystemError(ENOENT, "list " + path);
+  return std::move(*names);
+}
+
 bool exists(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) == 0) return true;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "linux/fd.h"
 
@@ -25,6 +27,12 @@ std::uint64_t allocated_bytes(FdView fd);                // what it takes on dis
 std::uint64_t allocated_bytes(const std::string& path);  // of a file, or of everything below a directory
 std::uint64_t free_disk_bytes(const std::string& path);  // what an unprivileged user may still allocate there
 bool exists(const std::string& path);  // follows symbolic links; throws on anything but ENOENT/ENOTDIR
+
+// Names in a directory without "." and "..", sorted. Throws SystemError, also when the reading fails
+// half-way: whoever takes what is not listed for gone must not be misled.
+std::vector<std::string> list_directory(const std::string& path);
+// Absent when there is no such directory.
+std::optional<std::vector<std::string>> try_list_directory(const std::string& path);
 
 // Like mkdir -p. Existing directories keep their mode. Throws SystemError.
 void make_directories(const std::string& path, mode_t mode = 0755);

@@ -1,6 +1,5 @@
 #include "linux/netns.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sched.h>
@@ -11,7 +10,6 @@
 
 #include <cstring>
 #include <exception>
-#include <memory>
 #include <thread>
 
 #include "core/base/error.h"
@@ -136,15 +134,8 @@ bool remove_netns(const std::string& name) {
 
 std::vector<std::string> list_netns(std::string_view prefix) {
   std::vector<std::string> names;
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(kDirectory), ::closedir);
-  if (!directory) {
-    if (errno == ENOENT) return names;
-    throw_errno("list {}", kDirectory);
-  }
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && name.starts_with(prefix)) names.emplace_back(name);
-  }
+  for (std::string& name : try_list_directory(kDirectory).value_or(std::vector<std::string>()))
+    if (name.starts_with(prefix)) names.push_back(std::move(name));
   return names;
 }
 

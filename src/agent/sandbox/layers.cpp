@@ -1,9 +1,6 @@
 #include "agent/sandbox/layers.h"
 
-#include <dirent.h>
 #include <unistd.h>
-
-#include <memory>
 
 #include "agent/limits.h"
 #include "agent/template/catalogue.h"
@@ -13,18 +10,16 @@
 #include "core/base/random.h"
 #include "core/base/scope_guard.h"
 #include "core/log/log.h"
+#include "linux/file.h"
 
 namespace wrenn::agent::sandbox {
 
+// What we make there, drafts included: they are of a run that ended.
 static std::vector<std::string> list_files(const std::string& root) {
-  struct Close {
-    void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-  };
   std::vector<std::string> paths;
-  const std::unique_ptr<DIR, Close> directory(::opendir(root.c_str()));
-  if (!directory) throw_errno("list {}", root);
-  while (const dirent* entry = ::readdir(directory.get()))
-    if (entry->d_type == DT_REG) paths.push_back(root + "/" + entry->d_name);
+  for (const std::string& name : sys::list_directory(root))
+    if (name.starts_with("disk-") || name.starts_with("memory-") || name.starts_with(".draft-"))
+      paths.push_back(root + "/" + name);
   return paths;
 }
 

@@ -1,6 +1,5 @@
 #include "agent/snapshot/snapshot.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -32,21 +31,9 @@ std::string checksum_of(const std::string& text) {
   return Checksum::hex_of(std::as_bytes(std::span(text.data(), text.size())));
 }
 
+// Empty when there is no such directory.
 std::vector<std::string> list_names(const std::string& path) {
-  struct Close {
-    void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-  };
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, Close> directory(::opendir(path.c_str()));
-  if (!directory) {
-    if (errno == ENOENT) return names;
-    throw_errno("list {}", path);
-  }
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  return names;
+  return sys::try_list_directory(path).value_or(std::vector<std::string>());
 }
 
 // Puts `fresh` in the place of `place` and what was there in the place of `fresh`, in one step where the file

@@ -1,6 +1,5 @@
 #include "agent/template/catalogue.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -49,24 +48,9 @@ struct KernelFile {
                                                json::field("initramfs", &KernelFile::initramfs));
 };
 
-struct CloseDirectory {
-  void operator()(DIR* directory) const noexcept { ::closedir(directory); }
-};
-
-// Names without "." and "..", sorted; empty when there is no such directory.
+// Empty when there is no such directory.
 std::vector<std::string> list_directory(const std::string& path) {
-  std::vector<std::string> names;
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path.c_str()));
-  if (!directory) {
-    if (errno == ENOENT || errno == ENOTDIR) return names;
-    throw_errno("list {}", path);
-  }
-  while (const dirent* entry = ::readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  return sys::try_list_directory(path).value_or(std::vector<std::string>());
 }
 
 std::string real_path(const std::string& path) {

@@ -190,3 +190,15 @@ TEST_CASE("a TempDir goes with its owner unless released", "[linux][file]") {
   CHECK(exists(path));
   remove_tree(path);
 }
+
+TEST_CASE("a directory's names are all there, in order, and a missing one is absent or an error, as asked",
+          "[linux][file]") {
+  const TempDir dir = TempDir::create("/tmp/wrenn-test-");
+  CHECK(list_directory(dir.path()).empty());
+  make_directories(dir.path() + "/b");
+  for (const char* name : {"/c", "/.a"}) (void)create_sparse_file(dir.path() + name, 1);
+  CHECK(list_directory(dir.path()) == std::vector<std::string>{".a", "b", "c"});
+  CHECK_FALSE(try_list_directory(dir.path() + "/none").has_value());
+  CHECK_FALSE(try_list_directory(dir.path() + "/c").has_value());  // not one
+  CHECK_THROWS_AS(list_directory(dir.path() + "/none"), SystemError);
+}
