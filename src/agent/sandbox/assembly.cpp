@@ -17,12 +17,6 @@ using model::SandboxState;
 
 static constexpr int kTokenBytes = 32;  // 64 hex digits
 
-std::vector<std::string> layers_of(const snapshot::Manifest& manifest) {
-  std::vector<std::string> layers = manifest.disk.layers;
-  if (!manifest.memory_base.empty()) layers.push_back(manifest.memory_base);
-  return layers;
-}
-
 Task<> Assembly::step(std::string_view name, std::function<void()> work) {
   Stage stage(*this, name);
   co_await blocking(std::move(work));
@@ -43,51 +37,41 @@ Task<> Assembly::save_or_log() {
   }
 }
 
-Task<> Assembly::create(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
+// Awaits what makes the machine and its parts; after a failure takes away what of them is there.
+Task<> Assembly::whole_or_nothing(Task<> making, std::string_view problem) {
   std::exception_ptr error;
   try {
-    co_await build(std::move(image), std::move(origin));
+    co_await std::move(making);
   } catch (...) {
     error = std::current_exception();
   }
   if (!error) co_return;
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  try {
-    co_await destroy();
-  } catch (const Error&) {
-    log_failure("cannot undo a failed create; destroy the sandbox to try again", record_.sandbox_id,
-                std::current_exception());
-  }
+  std::exception_ptr left;
+  auto remove = destroy();
+  co_await attempt(std::move(remove), left);
+  if (left) log_failure(problem, record_.sandbox_id, left);
   std::rethrow_exception(error);
 }
 
-Task<Assembly::Means> Assembly::find_means(std::string kernel_version) {
-  Means means;
-  means.vmm = co_await host_.engine.vmm();
-  auto find_kernel = [&mechanisms = host_.mechanisms, wanted = std::move(kernel_version)] {
-    return mechanisms.find_kernel(wanted);
-  };
-  means.kernel = co_await blocking(std::move(find_kernel));
-  means.acceleration = co_await host_.engine.acceleration(means.kernel);
-  co_return means;
-}
-
-snapshot::ResumeHost Assembly::resume_host(const Means& means) {
-  return {.vmm_version = means.vmm->version(),
-          .acceleration = means.acceleration,
-          .cpu_model = means.vmm->cpu_model(means.acceleration)};
+Task<> Assembly::create(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
+  auto making = build(std::move(image), std::move(origin));
+  co_await whole_or_nothing(std::move(making),
+                            "cannot undo a failed create; destroy the sandbox to try again");
 }
 
 Task<> Assembly::build(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
   // 1. What can be wrong without anything of the sandbox existing; and what it is made from.
   Stage find(*this, "find");
-  const Means means = co_await find_means({});
+  const Means means = co_await find_means(host_);
   std::unique_ptr<Assembly> spare;
-  if (!origin) {
-    if (host_.spares != nullptr && !image.snapshot && record_.boot != "cold")
-      spare = host_.spares->take(
-          host_.goldens->key(image, record_, means.kernel, means.acceleration, *means.vmm));
-    if (!spare) origin = co_await find_origin(image, means);
+  if (!origin && image.snapshot) {
+    origin = co_await open_template(image, means);
+  } else if (!origin && record_.boot != "cold" && host_.goldens != nullptr) {
+    const GoldenKey key = host_.goldens->key(image, record_, means);
+    if (host_.spares != nullptr) spare = host_.spares->take(key);
+    if (!spare) origin = co_await host_.goldens->get(key, image, record_);
+    if (origin && host_.spares != nullptr) host_.spares->want(key, image, record_);
   }
   find.done();
   if (spare) {
@@ -105,9 +89,7 @@ Task<> Assembly::build(templates::TemplateImage image, std::shared_ptr<const Ori
     co_await clone_machine(means, *origin);
   } else {
     co_await boot_machine(means);
-    Stage init(*this, "init");
     co_await introduce();
-    init.done();
   }
 
   // 4. From now on it survives a crash of ours.
@@ -117,50 +99,26 @@ Task<> Assembly::build(templates::TemplateImage image, std::shared_ptr<const Ori
   record.done();
 }
 
-// Null: boot.
-Task<std::shared_ptr<const Origin>> Assembly::find_origin(const templates::TemplateImage& image,
-                                                          const Means& means) {
-  if (image.snapshot) {
-    auto load = [directory = image.directory, &key = host_.seal_key] {
-      return snapshot::load(directory, templates::kSnapshotDirectory, key);
-    };
-    auto snapshot = co_await blocking(std::move(load));
-    if (!snapshot)
-      throw_error(ErrorCode::not_found, "the snapshot of template {} is gone", image.id.digits());
-    snapshot::check(snapshot->manifest, resume_host(means));
-    auto origin = std::make_shared<Origin>();
-    origin->pin = host_.layers.pin(layers_of(snapshot->manifest));
-    origin->base = co_await host_.bases.get(snapshot->manifest.memory_base, snapshot->manifest.memory_mib);
-    origin->snapshot = std::move(*snapshot);
-    co_return origin;
-  }
-  if (record_.boot == "cold" || host_.goldens == nullptr) co_return nullptr;
-  const GoldenKey key = host_.goldens->key(image, record_, means.kernel, means.acceleration, *means.vmm);
-  auto origin = co_await host_.goldens->get(key, image, record_);
-  if (origin && host_.spares != nullptr) host_.spares->want(key, image, record_);
-  co_return origin;
+Task<std::shared_ptr<const Origin>> Assembly::open_template(const templates::TemplateImage& image,
+                                                            const Means& means) {
+  auto load = [directory = image.directory, &key = host_.seal_key] {
+    return snapshot::load(directory, templates::kSnapshotDirectory, key);
+  };
+  auto snapshot = co_await blocking(std::move(load));
+  if (!snapshot) throw_error(ErrorCode::not_found, "the snapshot of template {} is gone", image.id.digits());
+  snapshot::check(snapshot->manifest, means.resume_host());
+  co_return co_await make_origin(host_, std::move(*snapshot));
 }
 
 // --- spares
 
 Task<> Assembly::make_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
-  std::exception_ptr error;
-  try {
-    co_await clone_spare(std::move(image), std::move(origin));
-  } catch (...) {
-    error = std::current_exception();
-  }
-  if (!error) co_return;
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  std::exception_ptr left;
-  auto remove = destroy();
-  co_await attempt(std::move(remove), left);
-  if (left) log_failure("cannot remove a spare machine", record_.sandbox_id, left);
-  std::rethrow_exception(error);
+  auto making = clone_spare(std::move(image), std::move(origin));
+  co_await whole_or_nothing(std::move(making), "cannot remove a spare machine");
 }
 
 Task<> Assembly::clone_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin) {
-  const Means means = co_await find_means({});
+  const Means means = co_await find_means(host_);
   co_await furnish(image, means, origin.get());
   co_await clone_machine(means, *origin);
   co_await save();
@@ -192,13 +150,17 @@ Task<> Assembly::take_spare(std::unique_ptr<Assembly> spare) {
   stage.done();
 }
 
-// Intent first: the names of everything that will be made, on disk before it is made.
-Task<> Assembly::furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin) {
-  Stage slot_stage(*this, "network");
+Task<> Assembly::take_slot() {
+  Stage stage(*this, "network");
   Slot slot = co_await host_.slots.take();
   record_.slot = slot.index;
   attachment_ = std::move(slot.attachment);
-  slot_stage.done();
+  stage.done();
+}
+
+// Intent first: the names of everything that will be made, on disk before it is made.
+Task<> Assembly::furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin) {
+  co_await take_slot();
 
   Stage intent(*this, "journal");
   record_.image = image.image;

@@ -25,6 +25,7 @@
 
 #include "agent/sandbox/guest.h"
 #include "agent/sandbox/host.h"
+#include "agent/sandbox/means.h"
 #include "agent/sandbox/origin.h"
 
 namespace wrenn::agent::sandbox {
@@ -88,15 +89,12 @@ class Assembly {
   Task<> save();
   Task<> save_or_log();
   Task<> build(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
-  struct Means {  // what a machine is made with
-    vmm::Vmm* vmm = nullptr;
-    templates::Kernel kernel;
-    vmm::Acceleration acceleration = vmm::Acceleration::tcg;
-  };
-  Task<Means> find_means(std::string kernel_version);
+  Task<> whole_or_nothing(Task<> making, std::string_view problem);
+  Task<> take_slot();
   Task<> take_spare(std::unique_ptr<Assembly> spare);
   Task<> clone_spare(templates::TemplateImage image, std::shared_ptr<const Origin> origin);
-  Task<std::shared_ptr<const Origin>> find_origin(const templates::TemplateImage& image, const Means& means);
+  Task<std::shared_ptr<const Origin>> open_template(const templates::TemplateImage& image,
+                                                    const Means& means);
   Task<> furnish(const templates::TemplateImage& image, const Means& means, const Origin* origin);
   Task<> boot_machine(const Means& means);
   Task<> clone_machine(const Means& means, const Origin& origin);
@@ -124,7 +122,6 @@ class Assembly {
   Task<> kill_strays();
   Task<std::string> take_over(std::optional<snapshot::Snapshot> snapshot);
   Task<std::optional<snapshot::Snapshot>> load_snapshot();
-  static snapshot::ResumeHost resume_host(const Means& means);
   template <typename F>
   auto blocking(F work) {
     return async::offload(host_.sys, std::move(work));

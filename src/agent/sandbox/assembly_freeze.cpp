@@ -177,7 +177,7 @@ Task<Frozen> Assembly::make_golden(templates::TemplateImage image, std::string r
   std::exception_ptr error;
   std::optional<Frozen> frozen;
   try {
-    const Means means = co_await find_means({});
+    const Means means = co_await find_means(host_);
     co_await furnish(image, means, nullptr);
     co_await boot_machine(means);
     // What starts beside envd has a moment to come to rest, so that no clone repeats it.
@@ -219,8 +219,8 @@ Task<snapshot::Snapshot> Assembly::find_checkpoint(std::string checkpoint_id) {
   auto checkpoint = co_await blocking(std::move(load));
   if (!checkpoint)
     throw_error(ErrorCode::not_found, "sandbox {} has no checkpoint {}", record_.sandbox_id, checkpoint_id);
-  const Means means = co_await find_means(record_.kernel_version);
-  snapshot::check(checkpoint->manifest, resume_host(means));
+  const Means means = co_await find_means(host_, record_.kernel_version);
+  snapshot::check(checkpoint->manifest, means.resume_host());
   co_return std::move(*checkpoint);
 }
 

@@ -91,8 +91,8 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
   const auto snapshot = co_await load_snapshot();
   if (!snapshot)
     throw_error(ErrorCode::data_loss, "the snapshot of sandbox {} is missing", record_.sandbox_id);
-  const Means means = co_await find_means(record_.kernel_version);
-  snapshot::check(snapshot->manifest, resume_host(means));
+  const Means means = co_await find_means(host_, record_.kernel_version);
+  snapshot::check(snapshot->manifest, means.resume_host());
   find.done();
 
   const std::string reason_before = record_.reason;
@@ -125,11 +125,7 @@ Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {
 }
 
 Task<> Assembly::rebuild(const Means& means, const snapshot::Snapshot& snapshot, bool& retired) {
-  Stage slot_stage(*this, "network");
-  Slot slot = co_await host_.slots.take();
-  record_.slot = slot.index;
-  attachment_ = std::move(slot.attachment);
-  slot_stage.done();
+  co_await take_slot();
   Stage intent(*this, "journal");
   record_.state = SandboxState::resuming;
   record_.disk = snapshot.manifest.disk;

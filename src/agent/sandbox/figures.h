@@ -12,7 +12,7 @@ class Figures {
  public:
   explicit Figures(metrics::Registry& registry) : registry_(registry) {}
 
-  // A step of create, pause or resume: "network", "disk", "vmm", "boot", "init", "snapshot", ….
+  // A step of create, pause or resume: "network", "disk", "vmm", "boot", "introduce", "save_memory", ….
   void stage(std::string_view stage, SteadyClock::duration took) {
     registry_
         .histogram("wrenn_agent_sandbox_stage_duration_seconds",

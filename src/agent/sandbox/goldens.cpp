@@ -18,14 +18,12 @@ namespace wrenn::agent::sandbox {
 static constexpr std::size_t kDigestChars = 32;
 
 GoldenKey Goldens::key(const templates::TemplateImage& image, const Record& record,
-                       const templates::Kernel& kernel, vmm::Acceleration acceleration,
-                       const vmm::Vmm& vmm) const {
+                       const Means& means) const {
   disk::DiskSpec spec;
   spec.image = image.image;
   spec.size_bytes = static_cast<std::uint64_t>(record.disk_size_mb) << 20;
   GoldenKey key;
-  key.host = {
-      .vmm_version = vmm.version(), .acceleration = acceleration, .cpu_model = vmm.cpu_model(acceleration)};
+  key.host = means.resume_host();
   std::string text;
   json::Writer writer(text);
   writer.begin_object();
@@ -34,9 +32,9 @@ GoldenKey Goldens::key(const templates::TemplateImage& image, const Record& reco
   writer.member("memoryMb", record.memory_mb);
   writer.member("diskBytes", spec.size_bytes);
   writer.member("diskKind", to_string(host_.mechanisms.plan_disk(spec).kind));
-  writer.member("kernel", kernel.path + " " + kernel.version);
+  writer.member("kernel", means.kernel.path + " " + means.kernel.version);
   writer.member("vmm", key.host.vmm_version);
-  writer.member("acceleration", to_string(acceleration));
+  writer.member("acceleration", to_string(means.acceleration));
   writer.member("cpu", key.host.cpu_model);
   writer.end_object();
   key.digest = hex_encode(crypto::sha256(text)).substr(0, kDigestChars);
@@ -93,11 +91,7 @@ Task<std::shared_ptr<const Origin>> Goldens::load(const GoldenKey& key) {
     auto snapshot = co_await async::offload(host_.sys, std::move(look));
     if (!snapshot) co_return nullptr;
     snapshot::check(snapshot->manifest, key.host);
-    auto origin = std::make_shared<Origin>();
-    origin->pin = host_.layers.pin(layers_of(snapshot->manifest));
-    origin->base = co_await host_.bases.get(snapshot->manifest.memory_base, snapshot->manifest.memory_mib);
-    origin->snapshot = std::move(*snapshot);
-    co_return origin;
+    co_return co_await make_origin(host_, std::move(*snapshot));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
     damage = describe(error);
@@ -145,14 +139,11 @@ Task<> Goldens::warm() {
     const std::vector<templates::TemplateImage> images = co_await async::offload(host_.sys, std::move(list));
     for (const templates::TemplateImage& image : images) {
       for (const templates::TemplateImage::Size& size : image.warm) {
-        const vmm::Vmm* const vmm = co_await host_.engine.vmm();
-        auto find = [&mechanisms = host_.mechanisms] { return mechanisms.find_kernel({}); };
-        const templates::Kernel kernel = co_await async::offload(host_.sys, std::move(find));
-        const vmm::Acceleration acceleration = co_await host_.engine.acceleration(kernel);
+        const Means means = co_await find_means(host_);
         Record record;
         record.vcpus = size.vcpus;
         record.memory_mb = size.memory_mb;
-        GoldenKey golden = key(image, record, kernel, acceleration, *vmm);
+        GoldenKey golden = key(image, record, means);
         co_await get(golden, image, record);
         if (host_.spares != nullptr) host_.spares->want(golden, image, record);
       }

@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "agent/sandbox/host.h"
+#include "agent/sandbox/means.h"
 #include "agent/sandbox/origin.h"
 
 namespace wrenn::agent::sandbox {
@@ -30,8 +30,7 @@ class Goldens {
   explicit Goldens(Host& host) : host_(host), changed_(host.executor) {}
 
   // Of a sandbox of the sizes in `record`.
-  GoldenKey key(const templates::TemplateImage& image, const Record& record, const templates::Kernel& kernel,
-                vmm::Acceleration acceleration, const vmm::Vmm& vmm) const;
+  GoldenKey key(const templates::TemplateImage& image, const Record& record, const Means& means) const;
   // The first caller makes it, which takes as long as a boot; who comes meanwhile waits for it. Null: boot.
   // Throws Error(canceled) only.
   Task<std::shared_ptr<const Origin>> get(GoldenKey key, templates::TemplateImage image, Record record);

@@ -26,5 +26,8 @@ struct Frozen {
 
 // The layers that a manifest names.
 std::vector<std::string> layers_of(const snapshot::Manifest& manifest);
+// Of a snapshot that was loaded: holds its layers and its memory. Throws as MemoryBases::get().
+struct Host;
+Task<std::shared_ptr<const Origin>> make_origin(Host& host, snapshot::Snapshot snapshot);
 
 }  // namespace wrenn::agent::sandbox

@@ -42,11 +42,6 @@ Task<Slot> SlotPool::take() {
   co_return slot;
 }
 
-Task<NetworkAttachment> SlotPool::attach(int index) {
-  auto work = [&mechanisms = mechanisms_, index] { return mechanisms.attach_network(index); };
-  co_return co_await async::offload(sys_, std::move(work));
-}
-
 bool SlotPool::reserve(int index) noexcept {
   if (!allocator_.take(index)) return false;
   used_.insert(index);

@@ -46,8 +46,6 @@ class SlotPool {
   // Error(resource_exhausted) when all are in use, Error(unavailable) after close(), and what making one
   // throws; nothing is kept then.
   Task<Slot> take();
-  // Of a slot that reserve() has marked.
-  Task<NetworkAttachment> attach(int index);
   // Known from the journal; before fill(). False when it is taken already.
   bool reserve(int index) noexcept;
   // Nothing uses it any more. Returns at once; failures to take it down are logged.

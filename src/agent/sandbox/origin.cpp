@@ -1,0 +1,21 @@
+#include "agent/sandbox/origin.h"
+
+#include "agent/sandbox/host.h"
+
+namespace wrenn::agent::sandbox {
+
+std::vector<std::string> layers_of(const snapshot::Manifest& manifest) {
+  std::vector<std::string> layers = manifest.disk.layers;
+  if (!manifest.memory_base.empty()) layers.push_back(manifest.memory_base);
+  return layers;
+}
+
+Task<std::shared_ptr<const Origin>> make_origin(Host& host, snapshot::Snapshot snapshot) {
+  auto origin = std::make_shared<Origin>();
+  origin->pin = host.layers.pin(layers_of(snapshot.manifest));
+  origin->base = co_await host.bases.get(snapshot.manifest.memory_base, snapshot.manifest.memory_mib);
+  origin->snapshot = std::move(snapshot);
+  co_return origin;
+}
+
+}  // namespace wrenn::agent::sandbox
