@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/json/fields.h"
@@ -62,6 +63,9 @@ struct ResumeSandboxRequest {
   static constexpr auto kFields = json::fields(json::field("sandboxId", &ResumeSandboxRequest::sandbox_id, json::kRequired),
                                                json::field("timeoutSec", &ResumeSandboxRequest::timeout_sec));
 };
+
+// With this the reason of a *running* sandbox begins whose machine stands still for want of room on the host's disk.
+inline constexpr std::string_view kHostDiskFull = "host_disk_full";
 
 // What the agent knows of a sandbox, running or paused.
 struct SandboxInfo {

@@ -1,6 +1,7 @@
 #include "agent/sandbox/disk_watch.h"
 
 #include "agent/limits.h"
+#include "api/agent.h"
 #include "core/async/offload.h"
 #include "core/base/scope_guard.h"
 #include "core/log/log.h"
@@ -62,7 +63,8 @@ class Watcher {
   void tell_stop() {
     stopped_ = true;
     host_.figures.stopped_for_room();
-    watch_.tell("the sandbox stands still because the host's disk is full; it runs on when there is room");
+    watch_.tell(std::string(api::agent::kHostDiskFull) +
+                ": it stands still, so that it loses nothing, and runs on when there is room");
     log::error("the host's disk is full: a sandbox stands still, so that it loses nothing; free space",
                {{"sandbox_id", watch_.sandbox_id}, {"disk", watch_.disk.cow_path}});
   }

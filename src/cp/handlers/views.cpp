@@ -1,6 +1,7 @@
 #include "cp/handlers/views.h"
 
 #include "core/json/reader.h"
+#include "cp/service/settle.h"
 
 namespace wrenn::cp::handlers {
 
@@ -38,8 +39,9 @@ void fill(api::Capsule& view, const store::Sandbox& row) {
   view.metadata.text = row.metadata;
   // The envelope of clients is fixed; metadata is where they find why a capsule is not what they want it to
   // be.
-  if (!row.status_reason.empty() && row.status != model::SandboxState::running)
-    add_reason(view.metadata.text, row.status_reason);
+  const bool as_wanted =
+      row.status == model::SandboxState::running && !service::stands_still(row.status_reason);
+  if (!row.status_reason.empty() && !as_wanted) add_reason(view.metadata.text, row.status_reason);
 }
 
 api::Capsule capsule_view(const store::Sandbox& row) {

@@ -28,6 +28,10 @@ static Settled change_to(SandboxState to, std::string_view reason) {
   return settled;
 }
 
+bool stands_still(std::string_view reason) noexcept {
+  return reason.starts_with(api::agent::kHostDiskFull);
+}
+
 static Settled settle_unknown(const store::Sandbox& row) {
   switch (row.status) {
     case pending:
@@ -66,7 +70,11 @@ Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, U
   switch (fact->status) {
     case running:
     case paused: {
-      if (row.status == fact->status) return {};
+      if (row.status == fact->status) {
+        if (fact->status == paused || stands_still(row.status_reason) == stands_still(fact->reason))
+          return {};
+        return change_to(running, fact->reason);
+      }
       const auto reason = transient               ? kTimeoutInferred
                           : row.status == missing ? kRestored
                           : fact->reason.empty()  ? kHostStateSync

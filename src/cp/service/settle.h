@@ -32,6 +32,9 @@ struct Settled {
 // operation of this process works on the row.
 Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at);
 
+// Whether this is the reason of a running capsule whose machine stands still for now.
+bool stands_still(std::string_view reason) noexcept;
+
 // What a host has and no live row wants: destroy it or not.
 bool is_orphan_to_destroy(const std::optional<store::Sandbox>& row, const api::agent::SandboxInfo& fact,
                           UnixTime at, bool grace_is_over) noexcept;

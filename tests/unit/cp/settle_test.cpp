@@ -79,6 +79,25 @@ TEST_CASE("the host says what the capsule is") {
   for (const auto fact : {stopped, missing}) CHECK(outcome(running, fact) == "stopped");
 }
 
+TEST_CASE("why a running capsule stands still is known for as long as it does") {
+  const std::string full = std::string(api::agent::kHostDiskFull) + ": …";
+  const auto still = fact_in(running, full);
+  auto settled = settle(row_in(running), &still, kNow);
+  CHECK(settled.what == Settle::change);
+  CHECK(settled.change.to == running);
+  CHECK(settled.change.reason == full);
+
+  auto row = row_in(running);
+  row.status_reason = full;
+  CHECK(outcome(row, &still) == "leave");
+  const auto runs = fact_in(running);
+  settled = settle(row, &runs, kNow);
+  CHECK(settled.what == Settle::change);
+  CHECK(settled.change.reason.empty());
+  row.status_reason = kRestored;
+  CHECK(outcome(row, &runs) == "leave");
+}
+
 TEST_CASE("whoever is at work is left alone") {
   for (const auto fact : {starting, pausing, resuming, stopping})
     for (const auto status : {running, paused, pausing, resuming, missing})

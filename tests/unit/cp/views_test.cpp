@@ -39,6 +39,14 @@ TEST_CASE("a capsule: what is always there, what only sometimes") {
       R"("last_updated":"2023-11-14T22:13:20Z","metadata":{"kernel_version":"6.1"}})");
 }
 
+TEST_CASE("a running capsule has a reason only when it stands still") {
+  auto row = some_row();
+  row.status_reason = "restored";
+  CHECK(capsule_view(row).metadata.text == "{}");
+  row.status_reason = "host_disk_full: …";
+  CHECK(capsule_view(row).metadata.text == R"({"reason":"host_disk_full: …"})");
+}
+
 TEST_CASE("a view that is used again holds nothing of its last row") {
   auto full = some_row();
   full.host_ip = "10.11.0.2";
