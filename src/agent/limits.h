@@ -43,7 +43,12 @@ inline constexpr std::chrono::milliseconds kWarmUp = 10s;  // the first program 
 inline constexpr auto kGoldenSettle = 300ms;       // after the guest's first answer, before it is frozen
 inline constexpr std::size_t kForkChildren = 100;  // of one call
 inline constexpr std::size_t kCheckpointName = 64;
-inline constexpr std::size_t kDiskLayersMax = 128;  // half of what a VMM takes (vmm/limits.h)
+// Files below a disk: each is an open file of the VMM (RLIMIT_NOFILE is 1024) and a step of each read. Above
+// the first number they are merged beside the running guest; at the second nothing is put on top any more.
+inline constexpr std::size_t kDiskLayersMerge = 16;
+inline constexpr std::size_t kDiskLayersMax = 128;
+inline constexpr auto kDiskMergeLook = 2s;
+inline constexpr auto kDiskMergeRetry = 60s;  // after a merge: it may have failed
 // Children share what they inherit only if it is made a base of its own, which costs a copy of all memory.
 // From so much on, per child, that is cheaper than writing the pages into each.
 inline constexpr std::uint64_t kForkMergeBytes = 256ULL << 20;
@@ -69,6 +74,8 @@ inline constexpr auto kReaperTick = 500ms;
 inline constexpr auto kTtlRetryFirst = 5s;  // after a failed automatic pause; doubles
 inline constexpr auto kTtlRetryMax = 300s;
 inline constexpr std::int64_t kTimeoutSecondsMax = 10LL * 365 * 24 * 3600;
+
+inline constexpr std::chrono::milliseconds kChangesWaitMax = 300s;  // of a call that waits for one
 
 // Commands waiting for one sandbox; more means a client that does not wait for answers.
 inline constexpr std::size_t kMailbox = 64;

@@ -17,16 +17,16 @@ constexpr Admission kGoing{Verdict::refuse, Refusal::being_destroyed};
 // the pause: after a success it is the pause's own doing (and is ignored in `paused`), after a failure it is
 // news. During starting and resuming the operation itself watches its VMM.
 struct Row {
-  Admission create, pause, resume, destroy, freeze, rollback, vmm_exited, ttl_due;
+  Admission create, pause, resume, destroy, freeze, rollback, vmm_exited, merged, ttl_due;
 };
-constexpr Row kStarting{kMerge, kWait, kWait, kAccept, kWait, kWait, kIgnore, kIgnore};
-constexpr Row kRunning{kDone, kAccept, kDone, kAccept, kAccept, kAccept, kAccept, kAccept};
-constexpr Row kPausing{kExists, kMerge, kWait, kAccept, kWait, kWait, kWait, kIgnore};
-constexpr Row kPaused{kExists, kDone, kAccept, kAccept, kAccept, kAccept, kIgnore, kIgnore};
-constexpr Row kResuming{kExists, kWait, kMerge, kAccept, kWait, kWait, kIgnore, kIgnore};
-constexpr Row kStopping{kGoing, kGoing, kGoing, kMerge, kGoing, kGoing, kIgnore, kIgnore};
+constexpr Row kStarting{kMerge, kWait, kWait, kAccept, kWait, kWait, kIgnore, kIgnore, kIgnore};
+constexpr Row kRunning{kDone, kAccept, kDone, kAccept, kAccept, kAccept, kAccept, kAccept, kAccept};
+constexpr Row kPausing{kExists, kMerge, kWait, kAccept, kWait, kWait, kWait, kIgnore, kIgnore};
+constexpr Row kPaused{kExists, kDone, kAccept, kAccept, kAccept, kAccept, kIgnore, kIgnore, kIgnore};
+constexpr Row kResuming{kExists, kWait, kMerge, kAccept, kWait, kWait, kIgnore, kIgnore, kIgnore};
+constexpr Row kStopping{kGoing, kGoing, kGoing, kMerge, kGoing, kGoing, kIgnore, kIgnore, kIgnore};
 // What has failed can still go back to a checkpoint.
-constexpr Row kError{kExists, kFailed, kFailed, kAccept, kFailed, kAccept, kIgnore, kIgnore};
+constexpr Row kError{kExists, kFailed, kFailed, kAccept, kFailed, kAccept, kIgnore, kIgnore, kIgnore};
 
 const Row& row(SandboxState state) noexcept {
   switch (state) {
@@ -70,6 +70,8 @@ Admission admit(SandboxState state, Command command) noexcept {
       return answers.rollback;
     case Command::vmm_exited:
       return answers.vmm_exited;
+    case Command::merged:
+      return answers.merged;
     case Command::ttl_due:
       return answers.ttl_due;
   }
@@ -92,6 +94,8 @@ std::string_view to_string(Command command) noexcept {
       return "rollback";
     case Command::vmm_exited:
       return "vmm_exited";
+    case Command::merged:
+      return "merged";
     case Command::ttl_due:
       return "ttl_due";
   }

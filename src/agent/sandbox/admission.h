@@ -18,11 +18,12 @@ enum class Command {
   freeze,      // its state of now, for a fork, a checkpoint or a template
   rollback,    // to a checkpoint
   vmm_exited,  // the kernel says that the VMM process is gone
+  merged,      // the VMM has put the files of its disk together
   ttl_due,     // nobody has used the sandbox for its time-out
 };
 inline constexpr Command kCommands[] = {Command::create,     Command::pause,  Command::resume,
                                         Command::destroy,    Command::freeze, Command::rollback,
-                                        Command::vmm_exited, Command::ttl_due};
+                                        Command::vmm_exited, Command::merged, Command::ttl_due};
 
 enum class Verdict {
   accept,  // start the operation; if another is under way, it is cancelled first (only destroy gets that)
@@ -46,8 +47,8 @@ struct Admission {
   bool operator==(const Admission&) const = default;
 };
 
-// While a freeze is under way the sandbox keeps its state, and this table does not tell: only a destroy comes
-// in then, all else waits, a time-out that is due is ignored (driver.cpp).
+// While a freeze, or what follows a merge, is under way the sandbox keeps its state, and this table does not
+// tell: only a destroy comes in then, all else waits, a time-out that is due is ignored (driver.cpp).
 //
 // Total: every state and command has an answer. `pending`, `missing` and `stopped` never occur on an agent;
 // they are treated as `error`.

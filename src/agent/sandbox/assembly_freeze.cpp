@@ -94,7 +94,7 @@ Task<> Assembly::stop_and_capture(Frozen& frozen, DiskSwitch& disk) {
   co_await machine_->pause();
   snapshot::Manifest manifest = co_await capture(frozen.draft);
   if (disk.chain) {
-    co_await machine_->push_overlay(disk.overlay, disk::disk_source(disk.before).backing.size());
+    co_await machine_->push_overlay(disk.overlay);
     disk.switched = true;
     crash_point("switch.pushed");
     manifest.disk = disk::plan_overlay(disk.next, "", "");
@@ -110,22 +110,34 @@ Task<> Assembly::stop_and_capture(Frozen& frozen, DiskSwitch& disk) {
   frozen.manifest = std::move(manifest);
 }
 
+Task<> Assembly::settle_merge() {
+  if (!machine_ || !record_.disk || record_.disk->layers.size() <= limits::kDiskLayersMerge) co_return;
+  co_await machine_->end_disk_merge();
+  if (co_await machine_->disk_layers() > 1) co_return;
+  crash_point("merge.ended");
+  record_.disk->layers.clear();
+  co_await save();
+  host_.layers.something_went();
+}
+
 Task<Frozen> Assembly::freeze(std::string root, std::string id) {
   if (machine_) co_return co_await freeze_running(std::move(root), std::move(id));
   co_return co_await freeze_paused(std::move(root), std::move(id));
 }
 
 Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
+  co_await settle_merge();
   auto begin = [root, id] { return snapshot::Draft::begin(root, id); };
   Frozen frozen{co_await blocking(std::move(begin)), {}, nullptr, host_.layers.pin(record_.disk->layers)};
   DiskSwitch disk;
   disk.before = *record_.disk;
   disk.chain = disk.before.kind == disk::DiskKind::qcow2;
   if (disk.before.layers.size() >= limits::kDiskLayersMax)
-    throw_error(ErrorCode::resource_exhausted,
-                "the disk of this sandbox has {} layers already, one for each fork and checkpoint: make a "
-                "template of it, and go on with a sandbox made from that",
-                disk.before.layers.size());
+    throw_error(
+        ErrorCode::resource_exhausted,
+        "the disk of this sandbox has {} layers, one for each fork and checkpoint, and they could not "
+        "be merged as fast: try again in a minute",
+        disk.before.layers.size());
   disk.layer = host_.layers.fresh_disk();
   frozen.pin.add(disk.layer);
   frozen.pin.add(machine_->record().memory_base);

@@ -52,6 +52,7 @@ Task<> Assembly::take_snapshot() {
 }
 
 Task<> Assembly::pause(std::string reason) {
+  co_await settle_merge();
   std::exception_ptr error;
   // Its users' programs stop before the machine does, so that after the resume they run only once the guest
   // knows the time. A guest that does not answer is paused all the same.

@@ -91,7 +91,8 @@ Task<> Driver::handle(Message message) {
   if (message.command == Command::vmm_exited && message.serial != machine_serial_)
     co_return;  // of an earlier machine
   if (message.command == Command::ttl_due && !activity_->is_due(SteadyClock::now())) co_return;
-  if (operation_ == Command::freeze && message.command != Command::destroy) {
+  const bool keeps_state = operation_ == Command::freeze || operation_ == Command::merged;
+  if (keeps_state && message.command != Command::destroy) {
     if (message.command != Command::ttl_due) waiting_.push_back(std::move(message));
     co_return;
   }
@@ -163,6 +164,7 @@ void Driver::begin(Message message) {
       state_ = SandboxState::resuming;
       break;
     case Command::freeze:
+    case Command::merged:
       break;
     case Command::destroy:
       state_ = SandboxState::stopping;
@@ -206,6 +208,9 @@ Task<> Driver::perform(const Message& message) {
       if (state_ == SandboxState::running) co_await wait_introduced();
       message.options.freeze->frozen.emplace(
           co_await assembly_->freeze(message.options.freeze->root, message.options.freeze->id));
+      break;
+    case Command::merged:
+      co_await assembly_->settle_merge();
       break;
     case Command::rollback:
       co_await rollback(message.options.checkpoint_id);
@@ -258,7 +263,9 @@ Task<> Driver::finish() {
 
   gone_ = assembly_->gone();
   state_ = assembly_->record().state;
-  if (command == Command::freeze) {
+  if (command == Command::merged) {
+    // Nobody has used it.
+  } else if (command == Command::freeze) {
     activity_->touch(SteadyClock::now());
   } else if (!gone_ && state_ == SandboxState::running) {
     if (command == Command::resume && !outcome_)
@@ -298,6 +305,7 @@ void Driver::enter_running() {
   if (!assembly_->record().introduced) background_.spawn(introduce(machine_serial_));
   background_.spawn(watch_end(assembly_->machine(), machine_serial_));
   background_.spawn(watch_health(assembly_->machine()));
+  background_.spawn(watch_chain(assembly_->machine()));
   background_.spawn(sample(assembly_->machine(), assembly_->guest()));
   background_.spawn(watch_disk(host_, disk_watch(machine_serial_)));
 }
@@ -376,6 +384,31 @@ Task<> Driver::watch_health(std::shared_ptr<vmm::Machine> machine) {
     if (!how || operation_ || operation_serial_ != operations) continue;
     log::warn("a machine monitor hangs; ending it", {{"sandbox_id", id()}, {"how", *how}});
     machine->end_hung(std::move(*how));
+  }
+}
+
+// Each fork and each checkpoint makes the chain of files below the disk one longer.
+Task<> Driver::watch_chain(std::shared_ptr<vmm::Machine> machine) {
+  while (!machine->ended()) {
+    co_await async::sleep(limits::kDiskMergeLook);
+    const auto& disk = assembly_->record().disk;
+    if (operation_ || !disk || disk->layers.size() <= limits::kDiskLayersMerge) continue;
+    bool ended = false;
+    try {
+      const vmm::DiskMerge merge = co_await machine->disk_merge();
+      ended = merge == vmm::DiskMerge::ended;
+      // An operation that begins now asks the machine after us.
+      if (merge == vmm::DiskMerge::none && !operation_) co_await machine->begin_disk_merge(disk->image);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::canceled) throw;
+      log::warn("the files of a disk cannot be merged", {{"sandbox_id", id()}, {"error", error.what()}});
+      ended = true;
+    }
+    if (!ended) continue;
+    Message message;
+    message.command = Command::merged;
+    mailbox_.try_push(std::move(message));
+    co_await async::sleep(limits::kDiskMergeRetry);
   }
 }
 
@@ -471,7 +504,10 @@ api::agent::SandboxInfo Driver::info() const {
   info.created_at_us = record.created_at_us;
   info.last_active_at_us = now().us - std::chrono::duration_cast<std::chrono::microseconds>(idle).count();
   info.timeout_sec = record.timeout_sec;
-  info.reason = stands_still_.empty() ? record.reason : stands_still_;
+  // What is written down about a machine that has just ended comes when its rests are gone.
+  info.reason = operation_ == Command::vmm_exited ? machine_end_
+                : stands_still_.empty()           ? record.reason
+                                                  : stands_still_;
   info.access_token = record.access_token;
   info.metadata = record.metadata;
   info.metadata["agent_version"] = host_.agent_version;

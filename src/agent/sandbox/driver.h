@@ -106,6 +106,7 @@ class Driver {
   void leave_running(const std::string& why);
   Task<> watch_end(std::shared_ptr<vmm::Machine> machine, std::uint64_t serial);
   Task<> watch_health(std::shared_ptr<vmm::Machine> machine);
+  Task<> watch_chain(std::shared_ptr<vmm::Machine> machine);
   Task<> introduce(std::uint64_t serial);
   DiskWatch disk_watch(std::uint64_t serial);
   void give_up(std::uint64_t serial, std::string why);

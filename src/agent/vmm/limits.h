@@ -17,8 +17,8 @@ inline constexpr auto kLoadTimeout = 30s;     // loading the state of devices
 inline constexpr auto kStopTimeout = 20s;     // SIGKILL to gone: the kernel frees the guest's memory first
 inline constexpr auto kVersionTimeout = 10s;  // `qemu --version`
 
-// Files below a disk: each is an open file of the VMM (RLIMIT_NOFILE is 1024) and a step of each read.
-inline constexpr std::size_t kDiskLayersMax = 256;
+// A merge takes so much of the host's disk from those who work.
+inline constexpr std::int64_t kMergeBytesPerSecond = 64LL << 20;
 
 inline constexpr std::size_t kQmpLineBytes = 1024 * 1024;  // one message; the largest is the console, escaped
 inline constexpr std::size_t kQmpPending = 16;             // commands without an answer yet

@@ -44,6 +44,8 @@ struct DiskSource {
   std::vector<std::string> backing;
 };
 
+enum class DiskMerge { none, going, ended };  // ended: of itself, and end_disk_merge() was not called yet
+
 // Descriptors are lent for the duration of start() or restore().
 struct MachineConfig {
   std::string sandbox_id;  // names the process; appears in messages
@@ -135,12 +137,20 @@ class Machine {
   // for writing that the caller keeps open. The machine must be paused, and stays so. Throws as pause().
   virtual Task<> save_state(sys::FdView file) = 0;
   // A paused machine's disk, a qcow2 file, becomes a layer that is not written any more: from now on
-  // `overlay`, an empty qcow2 file with the disk's size, takes the writes. `layers` is how many files were
-  // below the disk before. Throws as pause(), and Error(failed_precondition) when the VMM refuses; then the
-  // disk is as it was.
-  virtual Task<> push_overlay(sys::FdView overlay, std::size_t layers) = 0;
+  // `overlay`, an empty qcow2 file with the disk's size, takes the writes. Throws as pause(), and
+  // Error(failed_precondition) when the VMM refuses; then the disk is as it was. Not while a merge goes on.
+  virtual Task<> push_overlay(sys::FdView overlay) = 0;
   // How many files are below the disk by now. Throws as pause(), Error(internal) when the VMM does not say.
   virtual Task<std::size_t> disk_layers() = 0;
+  // Begins to copy what the layers hold into the disk's own file (qcow2), slowly, beside the running guest
+  // (limits::kMergeBytesPerSecond). Once that has ended the file lies on the image alone, and disk_layers()
+  // is 1; before, the chain is as it was. `image` is the image's path, for the file's header. Throws as
+  // pause(), Error(failed_precondition) when one goes on already or the VMM refuses.
+  virtual Task<> begin_disk_merge(std::string image) = 0;
+  virtual Task<DiskMerge> disk_merge() = 0;
+  // Ends it, at its goal or not, and closes the files that are not in use any more. Nothing to do without
+  // one. Throws as pause().
+  virtual Task<> end_disk_merge() = 0;
   // Ends the process at once (SIGKILL; a capsule is never asked) and returns when it is gone. Idempotent.
   // Throws Error(deadline_exceeded) when the kernel does not let it die.
   virtual Task<> stop() = 0;

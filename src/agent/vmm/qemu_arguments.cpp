@@ -70,15 +70,15 @@ std::string qemu_cpu_model(Acceleration acceleration) {
   return "max,erms=off,la57=off";
 }
 
-std::string qemu_disk_node(std::size_t layers) {
-  return fmt::format("disk-{}", layers);
+std::string qemu_disk_node(std::size_t number) {
+  return fmt::format("{}{}", kQemuDiskPrefix, number);
 }
 
-std::string qemu_overlay_node(int set, std::size_t layers) {
+std::string qemu_overlay_node(int set, std::size_t number) {
   std::string text;
   json::Writer writer(text);
   writer.begin_object();
-  write_disk_file(writer, DiskFormat::qcow2, qemu_disk_node(layers), set, false, false);
+  write_disk_file(writer, DiskFormat::qcow2, qemu_disk_node(number), set, false, false);
   writer.key("backing");
   writer.null();  // what is below it is known when it is put in place
   writer.end_object();

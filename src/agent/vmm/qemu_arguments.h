@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/vmm/machine.h"
@@ -33,10 +34,11 @@ struct QemuInvocation {
 // machine.
 std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config);
 
-// The disk's node in QEMU's block graph with so many files below it; each of those has a node of its own.
-std::string qemu_disk_node(std::size_t layers);
-// For blockdev-add: an overlay, in descriptor set `set`, that will have `layers` files below it.
-std::string qemu_overlay_node(int set, std::size_t layers);
+// Nodes of QEMU's block graph: the image is number 0, the files above it have the next; the last is the disk.
+inline constexpr std::string_view kQemuDiskPrefix = "disk-";
+std::string qemu_disk_node(std::size_t number);
+// For blockdev-add: an overlay, in descriptor set `set`, as the node `number`.
+std::string qemu_overlay_node(int set, std::size_t number);
 
 // "max" or "host".
 std::string qemu_cpu_model(Acceleration acceleration);

@@ -7,6 +7,7 @@
 
 #include "agent/vmm/limits.h"
 #include "agent/vmm/qemu_arguments.h"
+#include "agent/vmm/qemu_disk.h"
 #include "core/async/descriptor.h"
 #include "core/async/timeout.h"
 #include "core/base/clock.h"
@@ -32,7 +33,6 @@ namespace {
 constexpr auto kConsoleTimeout = std::chrono::milliseconds(1000);
 constexpr auto kLoadPoll = std::chrono::milliseconds(1);
 constexpr int kStateFdset = 100;
-constexpr int kFirstOverlayFdset = 1000;  // plus the number of layers below it
 
 std::string object(std::initializer_list<std::pair<std::string_view, json::Value>> members) {
   std::string text;
@@ -64,10 +64,10 @@ struct QemuMachine::State {
   }
 
   // Throws when the process is gone.
-  Qmp& monitor() const {
+  const std::shared_ptr<Qmp>& monitor() const {
     if (end) throw_error(ErrorCode::unavailable, "{}", describe(*end));
     if (!qmp) throw_error(ErrorCode::unavailable, "the machine monitor was not reached");
-    return *qmp;
+    return qmp;
   }
 
   async::Scope& scope;
@@ -118,14 +118,14 @@ Task<> QemuMachine::connect(std::chrono::milliseconds timeout) {
 Task<> QemuMachine::load_state(sys::FdView file) {
   auto state = state_;
   const std::string name = object({{"fdname", json::Value(std::string("state"))}});
-  co_await state->monitor().execute("getfd", name, limits::kCommandTimeout, file);
+  co_await state->monitor()->execute("getfd", name, limits::kCommandTimeout, file);
   const std::string uri = object({{"uri", json::Value(std::string("fd:state"))}});
-  co_await state->monitor().execute("migrate-incoming", uri, limits::kCommandTimeout);
+  co_await state->monitor()->execute("migrate-incoming", uri, limits::kCommandTimeout);
   const SteadyTime deadline = SteadyClock::now() + limits::kLoadTimeout;
   for (;;) {
     std::optional<json::Value> status;
     try {
-      status = co_await state->monitor().execute("query-status", "", limits::kLoadTimeout);
+      status = co_await state->monitor()->execute("query-status", "", limits::kLoadTimeout);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unavailable) throw;
     }
@@ -144,7 +144,7 @@ Task<> QemuMachine::load_state(sys::FdView file) {
 
 Task<> QemuMachine::catch_up() {
   auto state = state_;
-  const json::Value status = co_await state->monitor().execute("query-status", "", limits::kCommandTimeout);
+  const json::Value status = co_await state->monitor()->execute("query-status", "", limits::kCommandTimeout);
   const std::string_view name = status.text_of("status");
   if (name == "shutdown") guest_ended(state, MachineEnd::Cause::powered_off);
   if (name == "guest-panicked" || name == "internal-error") guest_ended(state, MachineEnd::Cause::reset);
@@ -156,69 +156,56 @@ const MachineRecord& QemuMachine::record() const noexcept {
 
 Task<> QemuMachine::pause() {
   auto state = state_;
-  co_await state->monitor().execute("stop", "", limits::kPauseTimeout);
+  co_await state->monitor()->execute("stop", "", limits::kPauseTimeout);
 }
 
 Task<> QemuMachine::resume() {
   auto state = state_;
-  co_await state->monitor().execute("cont", "", limits::kCommandTimeout);
+  co_await state->monitor()->execute("cont", "", limits::kCommandTimeout);
 }
 
 Task<> QemuMachine::save_state(sys::FdView file) {
   auto state = state_;
   const std::string set = object({{"fdset-id", json::Value(std::int64_t{kStateFdset})}});
-  const auto added = co_await state->monitor().execute("add-fd", set, limits::kCommandTimeout, file);
+  const auto added = co_await state->monitor()->execute("add-fd", set, limits::kCommandTimeout, file);
   // live: QEMU would give up its locks on the disk as the source of a migration does; this machine may run
   // on.
   const std::string arguments = object(
       {{"filename", json::Value(fmt::format("/dev/fdset/{}", kStateFdset))}, {"live", json::Value(false)}});
   std::exception_ptr failure;
   try {
-    co_await state->monitor().execute("xen-save-devices-state", arguments, limits::kCommandTimeout);
+    co_await state->monitor()->execute("xen-save-devices-state", arguments, limits::kCommandTimeout);
   } catch (const Error&) {
     failure = std::current_exception();
   }
   if (!state->end && !state->qmp->closed())
-    co_await state->monitor().execute("remove-fd", set, limits::kCommandTimeout);
+    co_await state->monitor()->execute("remove-fd", set, limits::kCommandTimeout);
   if (failure) std::rethrow_exception(failure);
 }
 
-Task<> QemuMachine::push_overlay(sys::FdView overlay, std::size_t layers) {
+Task<> QemuMachine::push_overlay(sys::FdView overlay) {
   auto state = state_;
-  const int set = kFirstOverlayFdset + static_cast<int>(layers);
-  const std::string pass = object({{"fdset-id", json::Value(std::int64_t{set})}});
-  co_await state->monitor().execute("add-fd", pass, limits::kCommandTimeout, overlay);
-  const std::string node = qemu_overlay_node(set, layers + 1);
-  co_await state->monitor().execute("blockdev-add", node, limits::kCommandTimeout);
-  const std::string link = object(
-      {{"node", json::Value(qemu_disk_node(layers))}, {"overlay", json::Value(qemu_disk_node(layers + 1))}});
-  std::exception_ptr failure;
-  try {
-    co_await state->monitor().execute("blockdev-snapshot", link, limits::kPauseTimeout);
-  } catch (const Error&) {
-    failure = std::current_exception();
-  }
-  if (!failure) co_return;
-  if (!state->end && !state->qmp->closed()) {
-    const std::string name = object({{"node-name", json::Value(qemu_disk_node(layers + 1))}});
-    co_await state->monitor().execute("blockdev-del", name, limits::kCommandTimeout);
-    co_await state->monitor().execute("remove-fd", pass, limits::kCommandTimeout);
-  }
-  std::rethrow_exception(failure);
+  co_await vmm::push_overlay(state->monitor(), overlay);
 }
 
 Task<std::size_t> QemuMachine::disk_layers() {
   auto state = state_;
-  const json::Value devices = co_await state->monitor().execute("query-block", "", limits::kCommandTimeout);
-  if (const auto* list = devices.as_array()) {
-    for (const json::Value& device : *list) {
-      const json::Value* inserted = device.find("inserted");
-      const std::string_view node = inserted == nullptr ? std::string_view() : inserted->text_of("node-name");
-      for (std::size_t layers = 0; layers <= limits::kDiskLayersMax; ++layers)
-        if (node == qemu_disk_node(layers)) co_return layers;
-    }
-  }
-  throw_error(ErrorCode::internal, "QEMU (process {}) does not say what its disk is", state->record.pid);
+  co_return co_await count_disk_layers(state->monitor());
+}
+
+Task<> QemuMachine::begin_disk_merge(std::string image) {
+  auto state = state_;
+  co_await vmm::begin_disk_merge(state->monitor(), std::move(image));
+}
+
+Task<DiskMerge> QemuMachine::disk_merge() {
+  auto state = state_;
+  co_return co_await find_disk_merge(state->monitor());
+}
+
+Task<> QemuMachine::end_disk_merge() {
+  auto state = state_;
+  co_await vmm::end_disk_merge(state->monitor());
 }
 
 Task<> QemuMachine::stop() {
@@ -242,7 +229,7 @@ Task<std::optional<std::string>> QemuMachine::find_hang() {
     const SteadyTime start = SteadyClock::now();
     std::string failure;
     try {
-      co_await state->monitor().execute("query-status", "", limits::kProbeSlice);
+      co_await state->monitor()->execute("query-status", "", limits::kProbeSlice);
       co_return std::nullopt;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;

@@ -29,8 +29,11 @@ class QemuMachine final : public Machine {
   Task<> pause() override;
   Task<> resume() override;
   Task<> save_state(sys::FdView file) override;
-  Task<> push_overlay(sys::FdView overlay, std::size_t layers) override;
+  Task<> push_overlay(sys::FdView overlay) override;
   Task<std::size_t> disk_layers() override;
+  Task<> begin_disk_merge(std::string image) override;
+  Task<DiskMerge> disk_merge() override;
+  Task<> end_disk_merge() override;
   Task<> stop() override;
   Task<std::optional<std::string>> find_hang() override;
   void end_hung(std::string how) override;

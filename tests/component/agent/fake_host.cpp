@@ -239,15 +239,34 @@ class FakeMachine final : public vmm::Machine {
     sys::write_full(file, "device state");
     co_return;
   }
-  Task<> push_overlay(sys::FdView overlay, std::size_t) override {
+  Task<> push_overlay(sys::FdView overlay) override {
     world_.reach("push overlay");
     check();
     if (!process_->paused) throw Error(ErrorCode::internal, "the disk of a machine that runs");
     if (!overlay.valid()) throw Error(ErrorCode::internal, "no overlay");
+    if (process_->merge != vmm::DiskMerge::none) throw Error(ErrorCode::internal, "a merge goes on");
     ++process_->disk_layers;
     co_return;
   }
   Task<std::size_t> disk_layers() override { co_return process_->disk_layers; }
+  Task<> begin_disk_merge(std::string) override {
+    world_.reach("begin merge");
+    check();
+    if (process_->merge != vmm::DiskMerge::none) throw Error(ErrorCode::failed_precondition, "one goes on");
+    process_->merge = vmm::DiskMerge::going;
+    co_return;
+  }
+  Task<vmm::DiskMerge> disk_merge() override {
+    check();
+    co_return process_->merge;
+  }
+  Task<> end_disk_merge() override {
+    world_.reach("end merge");
+    check();
+    if (process_->merge == vmm::DiskMerge::ended) process_->disk_layers = 1;
+    process_->merge = vmm::DiskMerge::none;
+    co_return;
+  }
   Task<> stop() override {
     world_.reach("stop");
     world_.end(record_.pid, vmm::MachineEnd::Cause::stopped);

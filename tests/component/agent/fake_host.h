@@ -20,6 +20,7 @@ using async::Task;
 struct FakeProcess {
   bool paused = false;
   std::size_t disk_layers = 0;
+  agent::vmm::DiskMerge merge = agent::vmm::DiskMerge::none;
   bool hangs = false;
   std::string owner;
   std::optional<agent::vmm::MachineEnd> end;

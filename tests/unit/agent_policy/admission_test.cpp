@@ -30,16 +30,16 @@ TEST_CASE("the table of admission", "[admission]") {
   constexpr Admission accept{Verdict::accept}, merge{Verdict::merge}, done{Verdict::done},
       wait{Verdict::wait}, ignore{Verdict::ignore}, exists{Verdict::refuse, Refusal::exists},
       failed{Verdict::refuse, Refusal::failed}, going{Verdict::refuse, Refusal::being_destroyed};
-  //                    create  pause   resume  destroy freeze rollback vmm_exited ttl_due
+  //                    create  pause   resume  destroy freeze rollback vmm_exited merged ttl_due
   const Row rows[] = {
-      {starting, {merge, wait, wait, accept, wait, wait, ignore, ignore}},
-      {running, {done, accept, done, accept, accept, accept, accept, accept}},
-      {pausing, {exists, merge, wait, accept, wait, wait, wait, ignore}},
-      {paused, {exists, done, accept, accept, accept, accept, ignore, ignore}},
-      {resuming, {exists, wait, merge, accept, wait, wait, ignore, ignore}},
-      {stopping, {going, going, going, merge, going, going, ignore, ignore}},
-      {error, {exists, failed, failed, accept, failed, accept, ignore, ignore}},
-      {stopped, {exists, failed, failed, accept, failed, accept, ignore, ignore}},
+      {starting, {merge, wait, wait, accept, wait, wait, ignore, ignore, ignore}},
+      {running, {done, accept, done, accept, accept, accept, accept, accept, accept}},
+      {pausing, {exists, merge, wait, accept, wait, wait, wait, ignore, ignore}},
+      {paused, {exists, done, accept, accept, accept, accept, ignore, ignore, ignore}},
+      {resuming, {exists, wait, merge, accept, wait, wait, ignore, ignore, ignore}},
+      {stopping, {going, going, going, merge, going, going, ignore, ignore, ignore}},
+      {error, {exists, failed, failed, accept, failed, accept, ignore, ignore, ignore}},
+      {stopped, {exists, failed, failed, accept, failed, accept, ignore, ignore, ignore}},
   };
   for (const Row& row : rows)
     for (std::size_t i = 0; i < std::size(kCommands); ++i) {
@@ -64,7 +64,8 @@ TEST_CASE("rules that hold for every state", "[admission]") {
       if (admission.verdict == Verdict::wait || admission.verdict == Verdict::merge)
         CHECK(is_transient(state));
       // Nobody awaits an answer to what the agent tells itself, everybody else does.
-      const bool own = command == Command::vmm_exited || command == Command::ttl_due;
+      const bool own =
+          command == Command::vmm_exited || command == Command::merged || command == Command::ttl_due;
       if (admission.verdict == Verdict::ignore) CHECK(own);
       if (own) CHECK(admission.verdict != Verdict::refuse);
     }
@@ -94,7 +95,7 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       waiters = count;
       state = command == Command::pause || command == Command::ttl_due     ? pausing
               : command == Command::resume || command == Command::rollback ? resuming
-              : command == Command::freeze                                 ? state  // keeps it
+              : command == Command::freeze || command == Command::merged   ? state  // keeps it
               : command == Command::vmm_exited ? error  // frees what is left of it
                                                : stopping;
     };
@@ -117,6 +118,7 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
           state = success ? running : paused;
           break;
         case Command::freeze:
+        case Command::merged:
           state = before;
           break;
         case Command::destroy:
@@ -131,7 +133,8 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       for (const Command command : again) gone ? void(++answered) : give(command);
     };
     give = [&](Command command) {
-      if (operation == Command::freeze && command != Command::destroy) {  // as driver.cpp has it
+      const bool keeps_state = operation == Command::freeze || operation == Command::merged;
+      if (keeps_state && command != Command::destroy) {  // as driver.cpp has it
         if (command != Command::ttl_due)
           waiting.push_back(command);
         else
@@ -183,7 +186,8 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       }
       if (gone) break;
       if (is_transient(state)) REQUIRE(operation.has_value());
-      if (operation && operation != Command::freeze) REQUIRE((is_transient(state) || state == error));
+      if (operation && operation != Command::freeze && operation != Command::merged)
+        REQUIRE((is_transient(state) || state == error));
     }
     while (!gone) {
       if (operation) {
