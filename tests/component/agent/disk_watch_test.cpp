@@ -46,7 +46,7 @@ static Task<> no_room(World& world) {
   world.room = StoreRoom::none;
   co_await wait_until_stands(world, true);
   CHECK(state_of(agent, id) == SandboxState::running);
-  CHECK(reason_of(agent, id).find("disk is full") != std::string::npos);
+  CHECK(reason_of(agent, id).starts_with(api::agent::kHostDiskFull));
   // Something else lets it run, as a pause that fails does: not for long.
   process->paused = false;
   co_await wait_until_stands(world, true);
