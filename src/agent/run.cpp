@@ -176,6 +176,7 @@ Task<> listen_until(const Config& config, const Hooks& hooks, sandbox::Host& hos
     error = std::current_exception();
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  registry.changes().close();  // calls that wait for one would use up the grace
   co_await server.stop(limits::kShutdownGrace);
   if (error && !async::is_cancellation(error)) std::rethrow_exception(error);
 }

@@ -160,7 +160,29 @@ struct DeleteTemplateRequest {
 
 struct ListSandboxesResponse {  // also of Fork: the children, in the order of the request
   std::vector<SandboxInfo> sandboxes;
-  static constexpr auto kFields = json::fields(json::field("sandboxes", &ListSandboxesResponse::sandboxes));
+  // How long the agent has been there: what was asked of it earlier, nobody works on any more. 0: it does not say.
+  std::int64_t agent_up_ms = 0;
+  static constexpr auto kFields =
+      json::fields(json::field("sandboxes", &ListSandboxesResponse::sandboxes),
+                   json::field("agentUpMs", &ListSandboxesResponse::agent_up_ms, json::kOmitEmpty));
+};
+
+// WaitForChanges: answered when a sandbox has become something that nobody asked for (its machine ended, its time was
+// over), or when the time is over. What changed, the list says. Revisions count within one run of the agent, its epoch;
+// a request that names another epoch, or none, is answered at once.
+struct ChangesRequest {
+  std::string epoch;
+  std::int64_t revision = 0;
+  std::int64_t wait_ms = 0;  // at most 5 min
+  static constexpr auto kFields =
+      json::fields(json::field("epoch", &ChangesRequest::epoch), json::field("revision", &ChangesRequest::revision),
+                   json::field("waitMs", &ChangesRequest::wait_ms));
+};
+struct ChangesResponse {
+  std::string epoch;
+  std::int64_t revision = 0;
+  static constexpr auto kFields = json::fields(json::field("epoch", &ChangesResponse::epoch, json::kRequired),
+                                               json::field("revision", &ChangesResponse::revision));
 };
 
 // What a host offers: asked by the control plane at start and now and then.

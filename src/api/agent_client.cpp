@@ -58,6 +58,10 @@ Task<agent::ListSandboxesResponse> AgentClient::list() {
   agent::Empty request;
   co_return co_await call<agent::ListSandboxesResponse>("ListSandboxes", request, limits::kAgentQuery);
 }
+Task<agent::ChangesResponse> AgentClient::wait_for_changes(agent::ChangesRequest request) {
+  const auto timeout = std::chrono::milliseconds(request.wait_ms) + limits::kAgentQuery;
+  co_return co_await call<agent::ChangesResponse>("WaitForChanges", std::move(request), timeout);
+}
 Task<agent::MetricsResponse> AgentClient::metrics(agent::MetricsRequest request) {
   co_return co_await call<agent::MetricsResponse>("GetSandboxMetrics", std::move(request), limits::kAgentQuery);
 }

@@ -31,6 +31,8 @@ class AgentClient {
   Task<> delete_template(agent::DeleteTemplateRequest request);
   Task<> ping(std::string sandbox_id);
   Task<agent::ListSandboxesResponse> list();
+  // Throws Error(unimplemented) if the agent is too old for it.
+  Task<agent::ChangesResponse> wait_for_changes(agent::ChangesRequest request);
   Task<agent::MetricsResponse> metrics(agent::MetricsRequest request);
   Task<agent::HostInfo> host_info();
 

@@ -16,6 +16,7 @@ inline constexpr auto kAgentPause = 300s;
 inline constexpr auto kAgentResume = 90s;
 inline constexpr auto kAgentFork = 300s;  // writes the parent's dirty pages and starts every child
 inline constexpr auto kAgentQuery = 15s;
+inline constexpr std::chrono::milliseconds kAgentChanges = 60s;  // one wait for news
 
 // Host → envd.
 inline constexpr auto kEnvdUnary = 30s;

@@ -83,6 +83,14 @@ inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
 inline constexpr std::chrono::seconds kHostLost =
     90s;  // without an answer: unreachable, its capsules missing
 inline constexpr std::chrono::seconds kSettleGrace = 5s;  // a transient row this young belongs to somebody
+inline constexpr std::chrono::seconds kUnsettledPeriod = 1s;  // between rounds while such a row is nobody's here
+// Between a failure that leaves a row to the reconciler and its round, and between two rounds that were asked for: what
+// happens at once becomes one round.
+inline constexpr std::chrono::milliseconds kWakeDelay = 500ms;
+inline constexpr std::chrono::milliseconds kChangesPause = 50ms;  // between two calls for news of a host
+// After a call for news of a host that failed; of one that does not know it, an older version.
+inline constexpr std::chrono::milliseconds kChangesRetry = 1s;
+inline constexpr std::chrono::milliseconds kChangesRetryUnknown = 60s;
 inline constexpr std::chrono::seconds kFirstRoundTimeout = 10s;  // start-up waits so long for the host's word
 inline constexpr std::chrono::seconds kOrphanGrace = 60s;        // a capsule on a host that no row knows
 inline constexpr std::chrono::seconds kFailedKept =

@@ -13,6 +13,7 @@
 #include "cp/routes.h"
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
+#include "cp/worker/host_watch.h"
 #include "cp/worker/reconciler.h"
 
 namespace wrenn::cp {
@@ -49,6 +50,7 @@ class Core {
         capsules_(under_way_, database, hosts_, templates_),
         snapshots_(under_way_, database, hosts_, capsules_, templates_),
         reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config),
+        host_watch_(hosts_.local(), [this] { reconciler_.host_changed(); }),
         services_{config,         database,   metrics_,
                   authenticator_, templates_, capsules_,
                   snapshots_,     shutdown_,  gateway::public_domain(config.gateway_domains, port)},
@@ -78,6 +80,7 @@ class Core {
 
   Task<> serve(net::Listener& listener, Task<> stop) {
     background_.spawn(reconciler_.run());
+    background_.spawn(host_watch_.run());
     auto serving = server_.serve(listener);
     std::exception_ptr failure;
     try {
@@ -135,6 +138,7 @@ class Core {
   service::CapsuleService capsules_;
   service::Snapshots snapshots_;
   worker::Reconciler reconciler_;
+  worker::HostWatch host_watch_;
   Services services_;
   Routes routes_;
   Middleware middleware_;

@@ -1,5 +1,7 @@
 #include "agent/handlers/rpc.h"
 
+#include <algorithm>
+
 #include "agent/host_info.h"
 #include "agent/limits.h"
 #include "agent/sandbox/create_request.h"
@@ -12,6 +14,7 @@ namespace {
 
 using namespace api::agent;
 using async::Task;
+using namespace std::chrono_literals;
 using sandbox::Host;
 using sandbox::Registry;
 
@@ -65,6 +68,17 @@ struct Service {
   Task<ListSandboxesResponse> list(Empty) {
     ListSandboxesResponse response;
     response.sandboxes = registry.list();
+    response.agent_up_ms = registry.changes().age().count();
+    co_return response;
+  }
+  Task<ChangesResponse> wait_for_changes(ChangesRequest request) {
+    auto& changes = registry.changes();
+    const auto patience =
+        std::clamp(std::chrono::milliseconds(request.wait_ms), 0ms, limits::kChangesWaitMax);
+    co_await changes.wait(std::move(request.epoch), request.revision, patience);
+    ChangesResponse response;
+    response.epoch = changes.epoch();
+    response.revision = changes.revision();
     co_return response;
   }
   Task<MetricsResponse> metrics(MetricsRequest request) {
@@ -118,6 +132,7 @@ void add_rpc_routes(http::Router& router, Host& host, Registry& registry) {
   add(router, service, "PingSandbox", &Service::ping);
   add(router, service, "GetSandbox", &Service::get);
   add(router, service, "ListSandboxes", &Service::list);
+  add(router, service, "WaitForChanges", &Service::wait_for_changes);
   add(router, service, "GetSandboxMetrics", &Service::metrics);
   add(router, service, "GetHostInfo", &Service::info);
 }

@@ -1,6 +1,7 @@
 #include "agent/sandbox/driver.h"
 
 #include "agent/limits.h"
+#include "agent/sandbox/changes.h"
 #include "agent/sandbox/sampler.h"
 #include "agent/vmm/limits.h"
 #include "core/async/timeout.h"
@@ -173,6 +174,7 @@ void Driver::begin(Message message) {
     case Command::vmm_exited:
       state_ = SandboxState::error;
       leave_running("the sandbox has ended: " + machine_end_);
+      host_.changes->note();  // what it leaves on the host is freed meanwhile
       break;
   }
   operations_.spawn(operate(std::move(message)));
@@ -288,6 +290,8 @@ Task<> Driver::finish() {
   }
 
   for (const auto& answer : std::exchange(answers_, {})) give(answer, outcome_);
+  // Of everything else somebody has been told just now.
+  if (command == Command::vmm_exited || command == Command::ttl_due) host_.changes->note();
   auto again = std::exchange(waiting_, {});
   while (!again.empty() && !gone_) {
     Message message = std::move(again.front());
@@ -316,7 +320,10 @@ DiskWatch Driver::disk_watch(std::uint64_t serial) {
   if (assembly_->record().disk) watch.disk = *assembly_->record().disk;
   watch.machine = assembly_->machine();
   watch.busy = [this] { return operation_.has_value(); };
-  watch.tell = [this](std::string why) { stands_still_ = std::move(why); };
+  watch.tell = [this](std::string why) {
+    stands_still_ = std::move(why);
+    host_.changes->note();
+  };
   watch.lost = [this, serial](std::string why) { give_up(serial, std::move(why)); };
   return watch;
 }
@@ -393,12 +400,13 @@ Task<> Driver::watch_chain(std::shared_ptr<vmm::Machine> machine) {
     co_await async::sleep(limits::kDiskMergeLook);
     const auto& disk = assembly_->record().disk;
     if (operation_ || !disk || disk->layers.size() <= limits::kDiskLayersMerge) continue;
+    const std::string image = disk->image;
     bool ended = false;
     try {
       const vmm::DiskMerge merge = co_await machine->disk_merge();
       ended = merge == vmm::DiskMerge::ended;
       // An operation that begins now asks the machine after us.
-      if (merge == vmm::DiskMerge::none && !operation_) co_await machine->begin_disk_merge(disk->image);
+      if (merge == vmm::DiskMerge::none && !operation_) co_await machine->begin_disk_merge(image);
     } catch (const Error& error) {
       if (error.code() == ErrorCode::canceled) throw;
       log::warn("the files of a disk cannot be merged", {{"sandbox_id", id()}, {"error", error.what()}});

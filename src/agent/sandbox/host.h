@@ -16,6 +16,7 @@
 
 namespace wrenn::agent::sandbox {
 
+class Changes;
 class Goldens;
 class Spares;
 
@@ -33,6 +34,7 @@ struct Host {
   Figures& figures;
   std::string agent_version;
   Secret seal_key;  // of manifests
+  Changes* changes = nullptr;  // the registry's
   // Null before the registry exists, and in tests of what has none: then everything boots.
   Goldens* goldens = nullptr;
   Spares* spares = nullptr;  // null: none are kept

@@ -12,7 +12,9 @@
 
 namespace wrenn::agent::sandbox {
 
-Registry::Registry(Host& host) : host_(host), goldens_(host), scope_(host.executor, "sandbox drivers") {
+Registry::Registry(Host& host)
+    : host_(host), changes_(host.executor), goldens_(host), scope_(host.executor, "sandbox drivers") {
+  host_.changes = &changes_;
   host_.goldens = &goldens_;
 }
 

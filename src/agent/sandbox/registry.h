@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/sandbox/changes.h"
 #include "agent/sandbox/driver.h"
 #include "agent/sandbox/goldens.h"
 
@@ -46,6 +47,8 @@ class Registry {
   std::shared_ptr<Driver> get(const std::string& sandbox_id) const;
   std::vector<api::agent::SandboxInfo> list() const;
   std::map<SandboxState, int> count() const;
+  // What has become of sandboxes by itself.
+  Changes& changes() noexcept { return changes_; }
 
   // The reaper: looks for sandboxes that nobody uses, until cancelled.
   Task<> watch_idle();
@@ -64,6 +67,7 @@ class Registry {
   Task<> run_children(const std::vector<std::shared_ptr<Driver>>& children);
 
   Host& host_;
+  Changes changes_;
   Goldens goldens_;
   std::map<std::string, std::shared_ptr<Driver>> drivers_;
   async::Scope scope_;

@@ -1,5 +1,7 @@
 #include "cp/service/settle.h"
 
+#include <algorithm>
+
 #include "core/json/writer.h"
 #include "cp/limits.h"
 
@@ -56,10 +58,19 @@ static Settled settle_unknown(const store::Sandbox& row) {
   return {};
 }
 
-Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at) {
+std::optional<UnixTime> look_again_at(const store::Sandbox& row, UnixTime at) {
+  if (!is_transient(row.status)) return std::nullopt;
+  return UnixTime{
+      std::max(row.last_updated.us + us(limits::kSettleGrace), at.us + us(limits::kUnsettledPeriod))};
+}
+
+Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at,
+               UnixTime abandoned_before) {
   const bool transient = is_transient(row.status);
   // Another process may have written this row a moment ago and not yet have asked the agent.
-  if (transient && at.us - row.last_updated.us < us(limits::kSettleGrace)) return {};
+  if (transient && row.last_updated >= abandoned_before &&
+      at.us - row.last_updated.us < us(limits::kSettleGrace))
+    return {};
   if (fact == nullptr || fact->status == stopped || fact->status == missing) return settle_unknown(row);
 
   if (row.status == stopping) {

@@ -29,8 +29,13 @@ struct Settled {
 };
 
 // `fact` is null when the host answered and does not know the capsule. The caller has made sure that no
-// operation of this process works on the row.
-Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at);
+// operation of this process works on the row. On rows last written before `abandoned_before` nobody at all
+// does: this process and the host's agent are younger.
+Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at,
+               UnixTime abandoned_before = {});
+
+// When to look again at a row that was left: its grace ends; absent if it is at rest.
+std::optional<UnixTime> look_again_at(const store::Sandbox& row, UnixTime at);
 
 // Whether this is the reason of a running capsule whose machine stands still for now.
 bool stands_still(std::string_view reason) noexcept;

@@ -1,5 +1,6 @@
 #include "cp/worker/reconciler.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "core/log/log.h"
@@ -10,9 +11,6 @@ namespace wrenn::cp::worker {
 using service::Settle;
 using service::Settled;
 using store::Sandbox;
-
-static constexpr auto kWakeDelay =
-    std::chrono::milliseconds(500);  // several failures at once become one round
 
 Reconciler::Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
                        service::Templates& templates, service::CapsuleService& capsules,
@@ -26,13 +24,15 @@ Reconciler::Reconciler(async::Executor executor, db::Database& database, HostAge
       woken_(executor),
       last_heard_(SteadyClock::now()) {}
 
-void Reconciler::wake() {
-  wake_pending_ = true;
+void Reconciler::look_at(SteadyTime when) noexcept {
+  if (when >= next_round_) return;
+  next_round_ = when;
   woken_.notify_all();
 }
 
 Task<> Reconciler::run() {
   for (;;) {
+    next_round_ = SteadyTime::max();  // what is asked for from here on, the round may have missed
     std::exception_ptr failure;
     try {
       co_await round();
@@ -43,9 +43,9 @@ Task<> Reconciler::run() {
       if (async::is_cancellation(failure)) co_return;
       log::error("reconciler round failed; the next one tries again", {{"error", wrenn::describe(failure)}});
     }
-    if (!wake_pending_) co_await woken_.wait_for(config_.reconcile_period);
-    if (wake_pending_) co_await async::sleep(kWakeDelay);
-    wake_pending_ = false;
+    last_round_ = SteadyClock::now();
+    look_at(last_round_ + config_.reconcile_period);
+    while (SteadyClock::now() < next_round_) (void)co_await woken_.wait_for(next_round_ - SteadyClock::now());
   }
 }
 
@@ -86,6 +86,11 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
                            api::agent::ListSandboxesResponse facts) {
   std::unordered_map<std::string_view, const api::agent::SandboxInfo*> by_id;
   for (const auto& fact : facts.sandboxes) by_id[fact.sandbox_id] = &fact;
+  // An agent and a control plane that are younger than a row do not work on what an earlier one had begun
+  // with it.
+  UnixTime abandoned_before{};
+  if (facts.agent_up_ms > 0)
+    abandoned_before = std::min(begun_, UnixTime{now().us - facts.agent_up_ms * 1000});
 
   std::unordered_set<std::string> known;
   for (const auto& row : rows) {
@@ -93,8 +98,13 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     const auto found = by_id.find(id);
     known.insert(id);
     if (capsules_.busy(row.id)) continue;
-    auto settled = service::settle(row, found == by_id.end() ? nullptr : found->second, now());
-    if (settled.what != Settle::leave) co_await apply(host, row, std::move(settled));
+    const auto at = now();
+    auto settled = service::settle(row, found == by_id.end() ? nullptr : found->second, at, abandoned_before);
+    if (settled.what != Settle::leave) {
+      co_await apply(host, row, std::move(settled));
+    } else if (const auto again = service::look_again_at(row, at)) {
+      look_at(SteadyClock::now() + std::chrono::microseconds(again->us - at.us));
+    }
   }
 
   for (auto seen = first_seen_.begin(); seen != first_seen_.end();)

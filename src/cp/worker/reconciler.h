@@ -21,10 +21,12 @@ class Reconciler {
              service::Templates& templates, service::CapsuleService& capsules, metrics::Registry& registry,
              const Config& config);
 
-  // A round every config.reconcile_period, and soon after wake(). Ends by cancellation only.
+  // A round every config.reconcile_period, soon after wake(), at once after host_changed(), and while rows
+  // are left that an earlier process had begun something with. Ends by cancellation only.
   Task<> run();
   Task<> round();
-  void wake();
+  void wake() noexcept { look_at(SteadyClock::now() + limits::kWakeDelay); }
+  void host_changed() noexcept { look_at(last_round_ + limits::kWakeDelay); }
 
  private:
   Task<> compare(HostAgent& host, std::vector<store::Sandbox> rows, api::agent::ListSandboxesResponse facts);
@@ -33,6 +35,7 @@ class Reconciler {
   Task<> note_silence(HostAgent& host, std::vector<store::Sandbox> rows, std::string why);
   Task<> sync_templates_when_due();
   Task<> destroy(HostAgent& host, std::string sandbox_id, std::string_view reason);
+  void look_at(SteadyTime when) noexcept;
 
   db::Database& database_;
   HostAgents& hosts_;
@@ -41,7 +44,9 @@ class Reconciler {
   metrics::Registry& metrics_;
   const Config& config_;
   async::Event woken_;
-  bool wake_pending_ = false;
+  const UnixTime begun_ = now();
+  SteadyTime last_round_{};
+  SteadyTime next_round_{};
   SteadyTime last_heard_;
   SteadyTime last_template_sync_{};
   bool was_silent_ = false;

@@ -229,7 +229,7 @@ def test_the_answer_is_lost_and_the_host_with_it(slow):
 
     def make_and_die(agent, request):
         agent.create_snapshot(request)
-        in_background(agent.stop)
+        agent.stop()
         raise Drop()
     plane.agent.on["CreateSnapshot"] = make_and_die
     assert snapshot(plane, capsule, "mine").status == 503

@@ -79,6 +79,22 @@ TEST_CASE("the host says what the capsule is") {
   for (const auto fact : {stopped, missing}) CHECK(outcome(running, fact) == "stopped");
 }
 
+TEST_CASE("a young row has its grace, unless nobody can be at work on it") {
+  const auto paused_there = fact_in(paused);
+  const auto row = row_in(pausing, 2);
+  CHECK(settle(row, &paused_there, kNow).what == Settle::leave);
+  CHECK(settle(row, &paused_there, kNow, row.last_updated).what == Settle::leave);
+  CHECK(settle(row, &paused_there, kNow, UnixTime{row.last_updated.us + 1}).change.to == paused);
+  CHECK(settle(row, nullptr, kNow, UnixTime{row.last_updated.us + 1}).change.to == stopped);
+  // Who is at work is at work, however old the row.
+  const auto at_work = fact_in(pausing);
+  CHECK(settle(row, &at_work, kNow, kNow).what == Settle::leave);
+
+  CHECK(look_again_at(row, kNow) == UnixTime{kNow.us + 3 * kSecond});
+  CHECK(look_again_at(row_in(pausing, 600), kNow) == UnixTime{kNow.us + kSecond});
+  CHECK_FALSE(look_again_at(row_in(running, 2), kNow).has_value());
+}
+
 TEST_CASE("why a running capsule stands still is known for as long as it does") {
   const std::string full = std::string(api::agent::kHostDiskFull) + ": …";
   const auto still = fact_in(running, full);
