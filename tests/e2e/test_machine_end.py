@@ -67,3 +67,12 @@ def test_a_busy_machine_is_no_hang(platform):
     finally:
         for one in capsules:
             one.destroy()
+
+
+def test_a_guest_without_its_envd(capsule):
+    """Who is root in a capsule can end the program that its host talks to. Nobody could use the capsule any more: it ends as
+    after a panic, and says why."""
+    kill = "sleep 0.3; kill -KILL $(cat /sys/fs/cgroup/envd/cgroup.procs)"
+    assert capsule.call("POST", "/exec", {"cmd": "sh", "args": ["-c", kill], "background": True}).status == 202
+    noticed(capsule, time.monotonic() + 0.3)
+    assert "restarted itself" in reason(capsule) and "Attempted to kill init" in reason(capsule)
