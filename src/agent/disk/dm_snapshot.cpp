@@ -100,8 +100,12 @@ sys::DmSnapshotStore store_of(const sys::DmDevice& device, const DiskRecord& rec
 }
 
 // Whether [from, from + bytes) of the file now has blocks, so that writing there cannot fail for want of
-// room.
+// room. Before `from` the file is full, so what it takes beyond that it has taken ahead.
 bool take_room(const sys::Fd& file, std::uint64_t from, std::uint64_t bytes, const std::string& path) {
+  const std::uint64_t wanted = from + bytes;
+  const std::uint64_t missing = wanted - std::min(wanted, sys::allocated_bytes(file));
+  // An fallocate that fails keeps the blocks that it did find, so it must not be tried.
+  if (missing > 0 && sys::free_disk_bytes(path) < missing + kStoreLeaveBytes) return false;
   while (::fallocate(file.get(), 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) != 0) {
     if (errno == EINTR) continue;
     if (errno == ENOSPC || errno == EDQUOT) return false;
