@@ -3,8 +3,9 @@
 #
 #   tests/lab/run.sh [host|e2e-kvm|power …]
 #
-# Needs root and QEMU, and the network once, for the lab's root disk. What it makes is kept in WRENN_LAB_DIR (default
-# build/lab); kernel and image of the capsules come from WRENN_TEST_DIR (default build/test-dir), as in tests/e2e.
+# Needs root, and the network once: for packages that are missing and the lab's root disk. What it makes is kept in
+# WRENN_LAB_DIR (default build/lab); kernel and image of the capsules come from WRENN_TEST_DIR (default build/test-dir), as in
+# tests/e2e.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -16,6 +17,7 @@ skip() { echo "lab: skipped: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 0; 
 broken() { echo "lab: $*"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 
 [ "$(id -u)" -eq 0 ] || skip "needs root for the ownership of files in its disks; run it with sudo"
+packaging/install-dependencies.sh run image test || echo "lab: not all packages could be installed; see above"
 for tool in qemu-system-x86_64 mmdebstrap mke2fs python3 strip; do
     command -v "$tool" >/dev/null || skip "$tool is not installed; run packaging/install-dependencies.sh run image test"
 done

@@ -99,7 +99,9 @@ def live(platform):
 
 
 def check(identities):
+    begun = time.monotonic()
     platform = Platform().start()
+    say(started_after=round(time.monotonic() - begun, 1))
     for identity in identities:
         capsule = Capsule(platform, identity)
         seen = capsule.call("GET").json()
@@ -110,11 +112,12 @@ def check(identities):
             deadline = time.monotonic() + RESUME_SECONDS
             while answer.status == 200 and capsule.status() == "starting" and time.monotonic() < deadline:
                 time.sleep(0.2)
+            facts["resumed_after"] = round(time.monotonic() - begun, 1)
             try:
                 facts["content"] = get(capsule)
             except AssertionError as refusal:
                 facts["content"] = [str(answer), str(refusal), platform.log_text()]
-        say(**facts)
+        say(**facts, done_after=round(time.monotonic() - begun, 1))
     platform.kill()
     subprocess.run(["pkill", "-x", "qemu-system-x86"], check=False)
 
