@@ -21,6 +21,8 @@ inline constexpr auto kVersionTimeout = 10s;  // `qemu --version`
 inline constexpr std::int64_t kMergeBytesPerSecond = 64LL << 20;
 
 inline constexpr std::size_t kQmpLineBytes = 1024 * 1024;  // one message; the largest is the console, escaped
+// query-block tells the files below a disk one inside the other: agent/limits.h says how many there may be.
+inline constexpr int kQmpDepth = 256;
 inline constexpr std::size_t kQmpPending = 16;             // commands without an answer yet
 inline constexpr std::size_t kConsoleBytes = 64 * 1024;    // ring in the VMM; a power of two
 inline constexpr std::size_t kStderrBytes = 16 * 1024;     // what the VMM itself may print

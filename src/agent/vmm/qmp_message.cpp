@@ -1,5 +1,6 @@
 #include "agent/vmm/qmp_message.h"
 
+#include "agent/vmm/limits.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/json/reader.h"
@@ -12,7 +13,7 @@ constexpr std::size_t kFailureTextBytes = 1024;  // of what QEMU says
 
 std::optional<json::Value> parse_object(std::string_view line) {
   try {
-    json::Value value = json::parse(line);
+    json::Value value = json::parse(line, limits::kQmpDepth);
     if (value.is_object()) return value;
   } catch (const Error&) {
     // Malformed input is absence here, not failure.

@@ -47,23 +47,23 @@ static Value convert(simdjson::dom::element element, std::size_t& values) {
 // up to this, and a longer one has its own.
 static constexpr std::size_t kKeptTextBytes = 256 * 1024;
 
-static Value parse_with(simdjson::dom::parser& parser, std::string_view text) {
+static Value parse_with(simdjson::dom::parser& parser, std::string_view text, int depth) {
   simdjson::dom::element root;
-  auto error = parser.allocate(std::max<std::size_t>(text.size(), 1), limits::kJsonDepth);
+  auto error = parser.allocate(std::max<std::size_t>(text.size(), 1), static_cast<std::size_t>(depth));
   if (!error) error = parser.parse(text.data(), text.size()).get(root);
   if (error) throw_error(ErrorCode::invalid_argument, "malformed JSON: {}", simdjson::error_message(error));
   std::size_t values = 0;
   return convert(root, values);
 }
 
-Value parse(std::string_view text) {
+Value parse(std::string_view text, int depth) {
   if (text.size() > kKeptTextBytes) {
     simdjson::dom::parser parser;
-    return parse_with(parser, text);
+    return parse_with(parser, text, depth);
   }
   // One parser a thread: it keeps its buffers, and loop and pool threads both parse.
   thread_local simdjson::dom::parser parser;
-  return parse_with(parser, text);
+  return parse_with(parser, text, depth);
 }
 
 }  // namespace wrenn::json

@@ -7,6 +7,7 @@
 #include <random>
 #include <thread>
 
+#include "agent/limits.h"
 #include "agent/vmm/limits.h"
 #include "agent/vmm/qmp.h"
 #include "core/async/loop.h"
@@ -35,6 +36,15 @@ TEST_CASE("messages of the monitor are told apart") {
   CHECK(message->kind == QmpMessage::Kind::failure);
   CHECK(message->text == "no");
   CHECK(parse_qmp(R"({"return":{}})")->id == -1);
+
+  // The longest chain of files below a disk, as query-block tells it.
+  std::string image = R"({"filename":"/dev/fdset/0"})";
+  for (std::size_t i = 0; i < agent::limits::kDiskLayersMax; ++i) image = R"({"backing-image":)" + image + "}";
+  message = parse_qmp(R"({"return":[{"inserted":{"image":)" + image + R"(}}],"id":9})");
+  REQUIRE(message);
+  CHECK(message->id == 9);
+  const std::string abyss(10'000, '[');
+  CHECK_FALSE(parse_qmp(R"({"id":1,"return":)" + abyss));
 }
 
 TEST_CASE("malformed messages are absent, whatever they are") {
