@@ -3,6 +3,7 @@
 #include "agent/handlers/pass_through.h"
 #include "agent/handlers/port_proxy.h"
 #include "agent/handlers/rpc.h"
+#include "agent/sandbox/spares.h"
 #include "core/http/connect_rpc.h"
 
 namespace wrenn::agent {
@@ -32,6 +33,9 @@ Task<> metrics(sandbox::Host& host, sandbox::Registry& registry, http::Reply& re
   host.figures.registry()
       .gauge("wrenn_agent_network_slots_ready", "Network slots made ahead of their use.")
       .set(static_cast<double>(host.slots.ready()));
+  host.figures.registry()
+      .gauge("wrenn_agent_spares_ready", "Machines made ahead of their use.")
+      .set(host.spares == nullptr ? 0 : static_cast<double>(host.spares->ready()));
   http::Response response;
   response.headers.set("Content-Type", metrics::kContentType);
   response.body = host.figures.registry().render();
