@@ -4,7 +4,8 @@ For each operation: run it once and note which points it reaches; then, for poin
 dying there. After the next start the capsule runs or is paused, with what it had in memory and on its disk, or (a create that
 was never answered, a destroy) is gone; no capsule has two machines; and once all is destroyed the host is as it was before.
 
-WRENN_CRASH_POINTS is how many points of each operation are tried (0: all), chosen by WRENN_TEST_SEED, which is printed."""
+WRENN_CRASH_POINTS is how many points of each operation are tried ("all": every one), chosen by WRENN_TEST_SEED, which is
+printed."""
 
 import collections
 import http.client
@@ -16,15 +17,14 @@ import time
 
 import pytest
 
-from branches import WAIT, wait_for
+from branches import WAIT, agent_metrics, wait_for
 from census import census, census_soon, machines
 from wrenn_platform import BINARY, DIR, Capsule, Platform
 
 CRASHING = os.environ.get("WRENN_CRASH_BINARY", os.path.join(os.path.dirname(BINARY), "tests/crash/wrenn-crash"))
-POINTS = int(os.environ.get("WRENN_CRASH_POINTS", "4"))
-# After a death of both, the control plane takes up to 15 s to find out what became of what it had begun, and the walks do
-# not wait for that at every place yet.
-pytestmark = pytest.mark.skipif("WRENN_CRASH_POINTS" not in os.environ, reason="walks of crash points: set WRENN_CRASH_POINTS")
+ALL = 0
+POINTS = os.environ.get("WRENN_CRASH_POINTS", "3")
+POINTS = ALL if POINTS == "all" else int(POINTS)
 SEED = os.environ.get("WRENN_TEST_SEED") or secrets.token_hex(4)
 PLATFORM_TEAM = "0" * 25
 DEATH = (OSError, http.client.HTTPException)  # what a call sees of the end of its server
@@ -70,9 +70,31 @@ class Crashing(Platform):
         died = self.process.poll() is not None
         self.order("")
         if died:
-            self.log.close()
-            os.unlink(self.log.name)
-            self.start()
+            self.start_again()
+            self.died.append(point)
+        return died
+
+    def start_again(self):
+        """After a death; the log is the new one's."""
+        self.process.wait(10)
+        self.log.close()
+        os.unlink(self.log.name)
+        return self.start()
+
+    def start_dying_at(self, point):
+        """Whether the start after a death died there itself. Running again afterwards, in any case."""
+        self.order(point)
+        try:
+            self.start_again()
+        except AssertionError:  # it ended
+            pass
+        deadline = time.monotonic() + 1  # points in the background
+        while self.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        died = self.process.poll() is not None
+        self.order("")
+        if died:
+            self.start_again()
             self.died.append(point)
         return died
 
@@ -121,26 +143,53 @@ def check_machines(directory):
     assert all(count == 1 for count in owners.values()), owners
 
 
-def walk(platform, name, prepare, work, check):
-    prepare()
-    reached = platform.reached(work)
-    check()
-    chosen = [point for point in reached if not point.startswith("slot.")]  # test_slots
+def shape(directory):
+    """How much of everything is there; layers come and go with the moments of a capsule, and are counted at the end."""
+    return {kind: len(things) for kind, things in census(directory).items() if kind != "layers"}
+
+
+def settled_shape(directory):
+    """Once it has not changed for a second: what an operation leaves to the background is done."""
+    seen, since = shape(directory), time.monotonic()
+    while time.monotonic() - since < 1:
+        time.sleep(0.1)
+        if (now := shape(directory)) != seen:
+            seen, since = now, time.monotonic()
+    return seen
+
+
+def choose(name, reached):
+    chosen = [point for point in reached if not point.startswith("slot.")]  # of what is made ahead: when, nobody knows
     wanted = POINTS or len(chosen)
     if wanted < len(chosen):
         order = sorted(random.Random(SEED + name).sample(range(len(chosen)), wanted))
         chosen = [chosen[i] for i in order]
+    return chosen
+
+
+def walk(platform, name, prepare, work, check):
+    prepare()
+    reached = platform.reached(work)
+    check()
+    walk_points(platform, name, reached, prepare, lambda point: platform.die_at(point, work), check)
+
+
+def walk_points(platform, name, reached, prepare, die, check):
+    rest = settled_shape(platform.directory)
+    chosen = choose(name, reached)
     missed = []
     for point in chosen:
         try:
             times = [time.monotonic()]
             prepare()
             times.append(time.monotonic())
-            if not platform.die_at(point, work):
+            if not die(point):
                 missed.append(point)
             times.append(time.monotonic())
             check_machines(platform.directory)
             check()
+            times.append(time.monotonic())
+            wait_for(lambda: shape(platform.directory) == rest, 12, f"as before: {rest}, not {shape(platform.directory)}")
             times.append(time.monotonic())
             print(point, [round(b - a, 2) for a, b in zip(times, times[1:])])
         except BaseException as error:
@@ -302,7 +351,7 @@ def test_template(crashing):
 
 
 def test_cold_boot_and_golden(crashing):
-    """A boot takes seconds here: two points of each."""
+    """A boot takes seconds here: two points of each, unless all are wanted."""
     global POINTS
     all_points, POINTS = POINTS, min(POINTS, 2)
     try:
@@ -320,8 +369,8 @@ def test_spares(home, clean):
     crashing.start()
     try:
         def prepare():  # a new agent makes none before somebody has asked for a machine
-            crashing.create(memory_mb=256).destroy()
-            wait_for(lambda: machines(home), 30, "a spare machine")
+            create_and_destroy(crashing)
+            wait_for(lambda: agent_metrics(home).get("wrenn_agent_spares_ready") == 1, 30, "a spare machine")
         walk(crashing, "spares", prepare, lambda: create(crashing), lambda: check_empty(crashing))
         crashing.stop()
         assert census_soon(home, clean) == {}
@@ -330,3 +379,52 @@ def test_spares(home, clean):
             crashing.kill()
         for line in machines(home):
             os.kill(int(line.split(" ")[0]), 9)
+
+
+def create_and_destroy(platform):
+    platform.create(memory_mb=256).destroy()
+
+
+# Where an operation was cut short, for recoveries that are cut short themselves.
+@pytest.mark.parametrize("operation,point", [
+    ("create", "vmm.end:1"), ("destroy", "free.machine_gone:1"), ("pause", "free.begin:1"), ("resume", "vmm.loaded:1"),
+    ("fork", "vmm.end:1"), ("checkpoint", "switch.layer_linked:1"), ("rollback", "rollback.disk_placed:1")])
+def test_recovery(crashing, operation, point):
+    """The start after a death dies in its turn, wherever it does something; the next one still makes it right."""
+    kept = Kept(crashing)
+    if operation == "rollback":
+        assert kept.capsule.call("POST", "/checkpoints", {"name": "back"}).status == 201
+    victim = []
+
+    def prepare():
+        if operation == "destroy":
+            victim[:] = [crashing.create(memory_mb=256)]
+        if operation == "resume":
+            assert kept.capsule.call("POST", "/pause", headers=WAIT).status == 200
+        crashing.order(point)
+        assert attempt({
+            "create": lambda: create(crashing),
+            "destroy": lambda: victim[0].call("DELETE"),
+            "fork": lambda: kept.capsule.call("POST", "/fork", {"count": 2}, headers=WAIT),
+            "checkpoint": lambda: kept.capsule.call("POST", "/checkpoints", {}),
+            "rollback": lambda: kept.capsule.call("POST", "/rollback", {"checkpoint": "back"}, headers=WAIT),
+        }.get(operation, lambda: kept.capsule.call("POST", f"/{operation}", headers=WAIT))) is DEATH, f"{point} is not reached"
+        crashing.process.wait(10)
+        crashing.order("")
+
+    def check():
+        kept.wake()
+        for one in victim:
+            if settled(one) != "stopped":
+                one.destroy()
+        for one in crashing.request("GET", "/v1/capsules").json():
+            if one["id"] != kept.capsule.id:
+                Capsule(crashing, one["id"]).destroy()
+        for one in kept.capsule.call("GET", "/checkpoints").json()["checkpoints"]:
+            if one.get("name") != "back":
+                assert kept.capsule.call("DELETE", f"/checkpoints/{one['id']}").status == 204
+
+    prepare()
+    reached = crashing.reached(crashing.start_again)
+    check()
+    walk_points(crashing, f"recovery of {operation}", reached, prepare, crashing.start_dying_at, check)
