@@ -177,6 +177,9 @@ class HostMechanisms final : public Mechanisms {
   void restore_memory(const snapshot::Snapshot& snapshot, const vmm::MachineRecord& machine) override {
     if (snapshot.pages) snapshot::restore_pages(*snapshot.pages, snapshot.manifest.pages_checksum, machine);
   }
+  void copy_memory_ahead(snapshot::Draft& draft, const vmm::MachineRecord& machine) override {
+    draft.copy_pages_ahead(machine);
+  }
   void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) override {
     const auto written = draft.write_pages(machine);
     log::debug("wrote the memory of a sandbox",

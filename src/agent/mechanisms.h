@@ -79,6 +79,7 @@ class Mechanisms {
   // What a machine's memory starts from: `path` as in a manifest, empty for zeros.
   virtual std::shared_ptr<const snapshot::MemoryBase> load_base(const std::string& path, int memory_mib) = 0;
   // The memory of a paused machine, and back into one that was made from a snapshot and has not run.
+  virtual void copy_memory_ahead(snapshot::Draft& draft, const vmm::MachineRecord& machine) = 0;
   virtual void write_memory(snapshot::Draft& draft, const vmm::MachineRecord& machine) = 0;
   virtual void restore_memory(const snapshot::Snapshot& snapshot, const vmm::MachineRecord& machine) = 0;
 

@@ -1,4 +1,4 @@
-// The memory of another process, through /proc/PID/mem.
+// The memory of another process.
 #pragma once
 
 #include <sys/types.h>
@@ -7,10 +7,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "linux/fd.h"
-#include "linux/page_map.h"
 
 namespace wrenn::sys {
 
@@ -27,17 +25,18 @@ class ProcessMemory {
   void read(std::uint64_t address, std::span<std::byte> into);
   void write(std::uint64_t address, std::span<const std::byte> data);
 
-  // Page runs, counted from `base`, to and from a file that holds them back to back from `file_offset` on;
-  // returns the bytes copied. Throws as read() and write(), and what the file throws.
-  std::uint64_t save(std::uint64_t base, std::span<const PageRun> runs, FdView file,
-                     std::uint64_t file_offset = 0);
-  std::uint64_t restore(std::uint64_t base, std::span<const PageRun> runs, FdView file,
-                        std::uint64_t file_offset = 0);
+  struct Piece {
+    std::uint64_t address = 0;
+    std::size_t length = 0;  // bytes
+  };
+  // All pieces, back to back, which together are as long as `into`. Quicker than one by one. Throws as
+  // read().
+  void gather(std::span<const Piece> pieces, std::span<std::byte> into);
 
  private:
-  explicit ProcessMemory(Fd fd) : fd_(std::move(fd)) {}
+  ProcessMemory(pid_t pid, Fd fd) : pid_(pid), fd_(std::move(fd)) {}
+  pid_t pid_;
   Fd fd_;
-  std::vector<std::byte> buffer_;
 };
 
 }  // namespace wrenn::sys

@@ -3,8 +3,8 @@
 //
 // A running machine stands still only from stop to cont:
 //
-//   users' programs stop │ stop  save state, copy changed pages, switch disk  cont │ users' programs go on │
-//   commit, fork
+//   copy changed pages │ users' programs stop │ stop  save state, copy what has changed since, switch disk
+//   cont │ users' programs go on │ commit, fork
 //
 // Its qcow2 file becomes a layer, shared with whoever goes on from here, and an empty overlay takes its
 // place:
@@ -147,6 +147,11 @@ Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
   bool held = false;
   try {
     if (disk.chain) co_await prepare_switch(disk);
+    // Most of the memory is copied while the machine still runs; what changes meanwhile is found again.
+    auto copy = [&mechanisms = host_.mechanisms, &draft = frozen.draft, machine = machine_->record()] {
+      mechanisms.copy_memory_ahead(draft, machine);
+    };
+    co_await step("copy_ahead", std::move(copy));
     Stage hold(*this, "hold_users");
     held = co_await guest_->freeze(limits::kHoldUsers);
     hold.done();

@@ -6,14 +6,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <thread>
 
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/scope_guard.h"
 #include "linux/file.h"
-#include "linux/page_map.h"
 #include "linux/process_memory.h"
-#include "linux/procfs.h"
 
 namespace wrenn::agent::snapshot {
 
@@ -23,9 +23,15 @@ using Bytes = std::span<std::byte>;
 using ConstBytes = std::span<const std::byte>;
 
 constexpr std::size_t kChunkBytes = 1024 * 1024;
+constexpr std::uint64_t kSliceChunks = 2;  // less is not worth a thread
+constexpr std::uint64_t kCopyThreads = 4;  // the memory's bandwidth is everybody's
 constexpr std::uint64_t kWriteBehindBytes =
     8 * 1024 * 1024;                            // so much is gathered before the disk is told to begin
 constexpr std::uint64_t kMaxRuns = 1ULL << 24;  // of a damaged header's number, so that memory suffices
+
+std::size_t cut(std::uint64_t position) {
+  return static_cast<std::size_t>(position);
+}
 
 // In the byte order of the machine: device states are of this architecture, too.
 struct Header {
@@ -35,39 +41,40 @@ struct Header {
   std::uint64_t guest_bytes;
   std::uint64_t runs;
   std::uint64_t pages;
-  std::uint64_t data_offset;
 };
-constexpr char kMagic[8] = {'w', 'r', 'e', 'n', 'n', 'p', 'g', '1'};
-struct Run {
-  std::uint64_t first, count;  // pages
-};
+constexpr char kMagic[8] = {'w', 'r', 'e', 'n', 'n', 'p', 'g', '2'};
+constexpr std::uint64_t kDataOffset = kPageBytes;
+using Run = sys::PageRun;
+static_assert(sizeof(Run) == 16 && kPageBytes >= sizeof(Header));
 
 struct Index {
   std::uint64_t guest_bytes = 0;
   std::uint64_t pages = 0;
   std::vector<Run> runs;
   std::string chunk_checksums;  // Checksum::kBytes each
-  std::uint64_t data_offset = 0;
 
   std::uint64_t data_bytes() const { return pages * kPageBytes; }
   std::uint64_t chunks() const { return (data_bytes() + kChunkBytes - 1) / kChunkBytes; }
 };
 
-std::string to_text(const Index& index) {
+ConstBytes bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// Writes header and index around the data, and gives their checksum.
+std::string write_index(const Index& index, sys::FdView out) {
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.page_bytes = kPageBytes;
   header.guest_bytes = index.guest_bytes;
   header.runs = index.runs.size();
   header.pages = index.pages;
-  header.data_offset = index.data_offset;
   std::string text(reinterpret_cast<const char*>(&header), sizeof header);
   text.append(reinterpret_cast<const char*>(index.runs.data()), index.runs.size() * sizeof(Run));
-  return text + index.chunk_checksums;
-}
-
-ConstBytes bytes_of(const std::string& text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
+  text += index.chunk_checksums;
+  sys::pwrite_full(out, bytes_of(text).first(sizeof header), 0);
+  sys::pwrite_full(out, bytes_of(text).subspan(sizeof header), kDataOffset + index.data_bytes());
+  return Checksum::hex_of(bytes_of(text));
 }
 
 [[noreturn]] void throw_damaged(std::string_view what) {
@@ -80,7 +87,7 @@ ConstBytes bytes_of(const std::string& text) {
 Index read_index(sys::FdView file, const std::string& checksum, std::uint64_t guest_bytes) {
   const std::uint64_t file_bytes = sys::file_size(file);
   Header header{};
-  if (file_bytes < sizeof header) throw_damaged("it is cut short");
+  if (file_bytes < kDataOffset) throw_damaged("it is cut short");
   sys::pread_full(file, std::as_writable_bytes(std::span(&header, 1)), 0);
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0 || header.page_bytes != kPageBytes ||
       header.runs > kMaxRuns || header.pages > guest_bytes / kPageBytes)
@@ -88,15 +95,14 @@ Index read_index(sys::FdView file, const std::string& checksum, std::uint64_t gu
   Index index;
   index.guest_bytes = header.guest_bytes;
   index.pages = header.pages;
-  index.data_offset = header.data_offset;
   const std::uint64_t rest = header.runs * sizeof(Run) + index.chunks() * Checksum::kBytes;
-  if (header.data_offset < sizeof header + rest || header.data_offset > file_bytes ||
-      file_bytes - header.data_offset != index.data_bytes())
-    throw_damaged("its size is wrong");
-  std::string text(sizeof header + static_cast<std::size_t>(rest), '\0');
-  sys::pread_full(file, std::as_writable_bytes(std::span(text.data(), text.size())), 0);
+  if (file_bytes != kDataOffset + index.data_bytes() + rest) throw_damaged("its size is wrong");
+  std::string text(sizeof header + cut(rest), '\0');
+  std::memcpy(text.data(), &header, sizeof header);
+  const Bytes tail = std::as_writable_bytes(std::span(text.data(), text.size())).subspan(sizeof header);
+  sys::pread_full(file, tail, kDataOffset + index.data_bytes());
   if (Checksum::hex_of(bytes_of(text)) != checksum) throw_damaged("its index does not match the manifest");
-  index.runs.resize(static_cast<std::size_t>(header.runs));
+  index.runs.resize(cut(header.runs));
   std::memcpy(index.runs.data(), text.data() + sizeof header, index.runs.size() * sizeof(Run));
   index.chunk_checksums = text.substr(sizeof header + index.runs.size() * sizeof(Run));
   // What the checksum covers was written by us; this only keeps a bug from reaching outside of the guest.
@@ -113,7 +119,10 @@ Index read_index(sys::FdView file, const std::string& checksum, std::uint64_t gu
 // Walks the runs in step with the data: which guest pages the next bytes of data are.
 class RunCursor {
  public:
-  explicit RunCursor(const std::vector<Run>& runs) : runs_(runs) {}
+  // Begins at `position` of the data.
+  RunCursor(const std::vector<Run>& runs, std::uint64_t position) : runs_(runs) {
+    advance(position, [](std::uint64_t, std::uint64_t, std::uint64_t) {});
+  }
   // Calls `each(guest offset, position in the next `bytes` of data, length)`.
   template <typename F>
   void advance(std::uint64_t bytes, F each) {
@@ -136,10 +145,6 @@ class RunCursor {
   std::size_t at_ = 0;
   std::uint64_t within_ = 0;
 };
-
-std::size_t cut(std::uint64_t position) {
-  return static_cast<std::size_t>(position);
-}
 
 // Where the machine maps its base: one stretch, however it is cut into kernel mappings.
 sys::Mapping find_memory(const vmm::MachineRecord& machine) {
@@ -175,90 +180,164 @@ void begin_writeback(sys::FdView file, std::uint64_t offset, std::uint64_t bytes
                           SYNC_FILE_RANGE_WRITE);
 }
 
+// Cuts `chunks` into slices and works on them at the same time; the first failure is thrown when all are
+// done.
+void in_slices(std::uint64_t chunks,
+               const std::function<void(std::uint64_t first, std::uint64_t end)>& work) {
+  const std::uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const std::uint64_t slices =
+      std::clamp(chunks / kSliceChunks, std::uint64_t{1}, std::min(cores, kCopyThreads));
+  std::vector<std::exception_ptr> failures(cut(slices));
+  const auto run = [&](std::uint64_t slice) {
+    try {
+      work(chunks * slice / slices, chunks * (slice + 1) / slices);
+    } catch (...) {
+      failures[cut(slice)] = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (std::uint64_t slice = 1; slice < slices; ++slice) others.emplace_back(run, slice);
+    run(0);
+  }
+  for (const std::exception_ptr& failure : failures)
+    if (failure) std::rethrow_exception(failure);
+}
+
+// Those of `runs` that are not among `known`; both in order.
+std::vector<Run> without(const std::vector<Run>& runs, const std::vector<Run>& known) {
+  std::vector<Run> left;
+  auto at = known.begin();
+  for (Run run : runs) {
+    while (run.count > 0) {
+      while (at != known.end() && at->first + at->count <= run.first) ++at;
+      if (at == known.end() || at->first >= run.first + run.count) {
+        left.push_back(run);
+        break;
+      }
+      if (at->first > run.first) left.push_back({run.first, at->first - run.first});
+      const std::uint64_t end = std::min(at->first + at->count, run.first + run.count);
+      run = {end, run.first + run.count - end};
+    }
+  }
+  return left;
+}
+
+std::vector<Run> join(const std::vector<Run>& some, const std::vector<Run>& others) {
+  std::vector<Run> all(some);
+  all.insert(all.end(), others.begin(), others.end());
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 }  // namespace
 
-PagesSummary write_pages(const vmm::MachineRecord& machine, sys::FdView out) {
-  const sys::Mapping memory = find_memory(machine);
-  auto page_map = sys::PageMap::open(static_cast<pid_t>(machine.pid));
-  if (!page_map) throw_error(ErrorCode::data_loss, "the machine monitor {} is gone", machine.pid);
-  sys::ProcessMemory process = open_memory(machine);
+PageWriter::PageWriter(vmm::MachineRecord machine, sys::FdView out)
+    : machine_(std::move(machine)), out_(out), memory_(find_memory(machine_)) {}
 
-  Index index;
-  index.guest_bytes = memory.length();
-  for (const sys::PageRun& run : page_map->dirty_pages(memory.start, memory.length())) {
-    index.runs.push_back({run.first, run.count});
-    index.pages += run.count;
-  }
-  const std::uint64_t index_bytes =
-      sizeof(Header) + index.runs.size() * sizeof(Run) + index.chunks() * Checksum::kBytes;
-  index.data_offset = (index_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-  if (::ftruncate(out.get(), static_cast<off_t>(index.data_offset + index.data_bytes())) != 0)
-    throw_errno("size a file for {} MiB of memory", index.data_bytes() >> 20);
+// Pages that are the machine's own by now get their place in the file. None loses its place: one that is the
+// base's again is written with the base's content.
+void PageWriter::look() {
+  auto page_map = sys::PageMap::open(static_cast<pid_t>(machine_.pid));
+  if (!page_map) throw_error(ErrorCode::data_loss, "the machine monitor {} is gone", machine_.pid);
+  const std::vector<Run> fresh = without(page_map->dirty_pages(memory_.start, memory_.length()), found_);
+  runs_.insert(runs_.end(), fresh.begin(), fresh.end());
+  found_ = join(found_, fresh);
+  pages_ += sys::total_pages(fresh);
+  chunks_.resize(cut((data_bytes() + kChunkBytes - 1) / kChunkBytes));
+  if (::ftruncate(out_.get(), static_cast<off_t>(kDataOffset + data_bytes())) != 0)
+    throw_errno("size a file for {} MiB of memory", data_bytes() >> 20);
+}
 
-  PagesSummary summary;
-  summary.dirty_bytes = index.data_bytes();
+// The chunks whose content is not in the file yet.
+void PageWriter::copy(std::uint64_t first, std::uint64_t end) {
+  sys::ProcessMemory process = open_memory(machine_);
   std::vector<std::byte> buffer(kChunkBytes);
-  RunCursor cursor(index.runs);
-  std::uint64_t behind = 0;
-  for (std::uint64_t at = 0; at < index.data_bytes();) {
-    const Bytes chunk =
-        Bytes(buffer).first(cut(std::min<std::uint64_t>(index.data_bytes() - at, kChunkBytes)));
-    cursor.advance(chunk.size(), [&](std::uint64_t guest, std::uint64_t position, std::uint64_t length) {
-      process.read(memory.start + guest, chunk.subspan(cut(position), cut(length)));
+  std::vector<sys::ProcessMemory::Piece> pieces;
+  RunCursor cursor(runs_, first * kChunkBytes);
+  std::uint64_t behind = first * kChunkBytes;
+  for (std::uint64_t number = first; number < end; ++number) {
+    const std::uint64_t at = number * kChunkBytes;
+    const Bytes data = Bytes(buffer).first(cut(std::min<std::uint64_t>(data_bytes() - at, kChunkBytes)));
+    pieces.clear();
+    cursor.advance(data.size(), [&](std::uint64_t guest, std::uint64_t, std::uint64_t length) {
+      pieces.push_back({memory_.start + guest, cut(length)});
     });
-    index.chunk_checksums += Checksum::raw_of(chunk);
-    for (const Stretch& stretch : cut_stretches(chunk)) {
-      if (stretch.zero) {
-        summary.zero_bytes += stretch.bytes;
-      } else {
-        sys::pwrite_full(out, chunk.subspan(cut(stretch.offset), cut(stretch.bytes)),
-                         index.data_offset + at + stretch.offset);
-      }
+    process.gather(pieces, data);
+    Chunk& chunk = chunks_[cut(number)];
+    std::string checksum = Checksum::raw_of(data);
+    if (chunk.bytes == data.size() && chunk.checksum == checksum) continue;
+    const bool has_content = chunk.bytes != 0;  // then zeros must be written, too
+    chunk = {data.size(), 0, std::move(checksum)};
+    for (const Stretch& stretch : cut_stretches(data)) {
+      if (stretch.zero) chunk.zero_bytes += stretch.bytes;
+      if (!stretch.zero || has_content)
+        sys::pwrite_full(out_, data.subspan(cut(stretch.offset), cut(stretch.bytes)),
+                         kDataOffset + at + stretch.offset);
     }
-    at += chunk.size();
-    if (at - behind >= kWriteBehindBytes || at == index.data_bytes()) {
-      begin_writeback(out, index.data_offset + behind, at - behind);
-      behind = at;
+    if (at + data.size() - behind >= kWriteBehindBytes || number + 1 == end) {
+      begin_writeback(out_, kDataOffset + behind, at + data.size() - behind);
+      behind = at + data.size();
     }
   }
-  const std::string text = to_text(index);
-  sys::pwrite_full(out, bytes_of(text), 0);
-  summary.checksum = Checksum::hex_of(bytes_of(text));
+}
+
+void PageWriter::copy_ahead() {
+  look();
+  in_slices(chunks_.size(), [this](std::uint64_t first, std::uint64_t end) { copy(first, end); });
+}
+
+PagesSummary PageWriter::finish() {
+  copy_ahead();
+  PagesSummary summary;
+  Index index;
+  index.guest_bytes = memory_.length();
+  index.pages = pages_;
+  index.runs = runs_;
+  for (const Chunk& chunk : chunks_) {
+    index.chunk_checksums += chunk.checksum;
+    summary.zero_bytes += chunk.zero_bytes;
+  }
+  summary.dirty_bytes = data_bytes();
+  summary.checksum = write_index(index, out_);
   return summary;
 }
 
 void restore_pages(sys::FdView pages, const std::string& checksum, const vmm::MachineRecord& machine) {
   const sys::Mapping memory = find_memory(machine);
-  sys::ProcessMemory process = open_memory(machine);
   const Index index = read_index(pages, checksum, memory.length());
-  std::vector<std::byte> buffer(kChunkBytes);
-  std::vector<std::byte> present(kPageBytes);
-  RunCursor cursor(index.runs);
-  for (std::uint64_t at = 0; at < index.data_bytes();) {
-    const Bytes chunk =
-        Bytes(buffer).first(cut(std::min<std::uint64_t>(index.data_bytes() - at, kChunkBytes)));
-    sys::pread_full(pages, chunk, index.data_offset + at);
-    const std::size_t number = cut(at / kChunkBytes);
-    if (Checksum::raw_of(chunk) != index.chunk_checksums.substr(number * Checksum::kBytes, Checksum::kBytes))
-      throw_damaged("its data does not match its checksums");
-    cursor.advance(chunk.size(), [&](std::uint64_t guest, std::uint64_t position, std::uint64_t length) {
-      const ConstBytes run = chunk.subspan(cut(position), cut(length));
-      for (const Stretch& stretch : cut_stretches(run)) {
-        const std::uint64_t address = memory.start + guest + stretch.offset;
-        if (!stretch.zero) {
-          process.write(address, run.subspan(cut(stretch.offset), cut(stretch.bytes)));
-          continue;
+  const auto restore = [&](std::uint64_t first, std::uint64_t end) {
+    sys::ProcessMemory process = open_memory(machine);
+    std::vector<std::byte> buffer(kChunkBytes);
+    std::vector<std::byte> present(kPageBytes);
+    RunCursor cursor(index.runs, first * kChunkBytes);
+    for (std::uint64_t number = first; number < end; ++number) {
+      const std::uint64_t at = number * kChunkBytes;
+      const Bytes chunk =
+          Bytes(buffer).first(cut(std::min<std::uint64_t>(index.data_bytes() - at, kChunkBytes)));
+      sys::pread_full(pages, chunk, kDataOffset + at);
+      if (Checksum::raw_of(chunk) !=
+          index.chunk_checksums.substr(cut(number) * Checksum::kBytes, Checksum::kBytes))
+        throw_damaged("its data does not match its checksums");
+      cursor.advance(chunk.size(), [&](std::uint64_t guest, std::uint64_t position, std::uint64_t length) {
+        const ConstBytes run = chunk.subspan(cut(position), cut(length));
+        for (const Stretch& stretch : cut_stretches(run)) {
+          const std::uint64_t address = memory.start + guest + stretch.offset;
+          if (!stretch.zero) {
+            process.write(address, run.subspan(cut(stretch.offset), cut(stretch.bytes)));
+            continue;
+          }
+          // Where the base is zero as well there is nothing to write, and no page to spend.
+          for (std::uint64_t page = 0; page < stretch.bytes; page += kPageBytes) {
+            process.read(address + page, present);
+            if (!is_zero(present))
+              process.write(address + page, run.subspan(cut(stretch.offset + page), kPageBytes));
+          }
         }
-        // Where the base is zero as well there is nothing to write, and no page to spend.
-        for (std::uint64_t page = 0; page < stretch.bytes; page += kPageBytes) {
-          process.read(address + page, present);
-          if (!is_zero(present))
-            process.write(address + page, run.subspan(cut(stretch.offset + page), kPageBytes));
-        }
-      }
-    });
-    at += chunk.size();
-  }
+      });
+    }
+  };
+  in_slices(index.chunks(), restore);
 }
 
 std::string merge_pages(const MemoryBase& base, sys::FdView pages, const std::string& checksum,
@@ -272,20 +351,28 @@ std::string merge_pages(const MemoryBase& base, sys::FdView pages, const std::st
 
   MemoryChecksum total(bytes);
   std::vector<std::byte> buffer(kChunkBytes);
-  std::size_t at_run = 0;
-  std::uint64_t data_at = index.data_offset;  // of the run at at_run
+  struct Placed {
+    std::uint64_t first, end;  // guest bytes
+    std::uint64_t data_at;
+  };
+  std::vector<Placed> runs;
+  std::uint64_t data_at = kDataOffset;
+  for (const Run& run : index.runs) {
+    runs.push_back({run.first * kPageBytes, (run.first + run.count) * kPageBytes, data_at});
+    data_at += run.count * kPageBytes;
+  }
+  std::sort(runs.begin(), runs.end(), [](const Placed& a, const Placed& b) { return a.first < b.first; });
+  auto run = runs.begin();
   for (std::uint64_t at = 0; at < bytes; at += kChunkBytes) {
     const Bytes chunk = Bytes(buffer).first(cut(std::min<std::uint64_t>(bytes - at, kChunkBytes)));
     sys::pread_full(base.fd(), chunk, at);
-    // Runs are in order; one may begin before this chunk and end after it.
-    for (; at_run < index.runs.size(); ++at_run) {
-      const std::uint64_t first = index.runs[at_run].first * kPageBytes;
-      const std::uint64_t end = first + index.runs[at_run].count * kPageBytes;
-      if (first >= at + chunk.size()) break;
-      const std::uint64_t from = std::max(first, at), to = std::min<std::uint64_t>(end, at + chunk.size());
-      sys::pread_full(pages, chunk.subspan(cut(from - at), cut(to - from)), data_at + (from - first));
-      if (end > at + chunk.size()) break;
-      data_at += end - first;
+    // One may begin before this chunk and end after it.
+    for (; run != runs.end() && run->first < at + chunk.size(); ++run) {
+      const std::uint64_t from = std::max(run->first, at),
+                          to = std::min<std::uint64_t>(run->end, at + chunk.size());
+      sys::pread_full(pages, chunk.subspan(cut(from - at), cut(to - from)),
+                      run->data_at + (from - run->first));
+      if (run->end > at + chunk.size()) break;
     }
     total.update(at, chunk);
     for (const Stretch& stretch : cut_stretches(chunk))

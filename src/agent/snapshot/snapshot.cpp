@@ -64,9 +64,19 @@ Draft Draft::begin(const std::string& root, const std::string& id) {
   return Draft(root, id, sys::TempDir::create(fmt::format("{}/{}{}-", root, kDraftPrefix, id)));
 }
 
-PagesSummary Draft::write_pages(const vmm::MachineRecord& machine) {
+void Draft::copy_pages_ahead(const vmm::MachineRecord& machine) {
   pages_ = sys::open_file(directory_.path() + kPages, O_RDWR | O_CREAT | O_TRUNC, 0600);
-  PagesSummary summary = snapshot::write_pages(machine, pages_);
+  writer_ = std::make_unique<PageWriter>(machine, pages_);
+  writer_->copy_ahead();
+}
+
+PagesSummary Draft::write_pages(const vmm::MachineRecord& machine) {
+  if (!writer_) {
+    pages_ = sys::open_file(directory_.path() + kPages, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    writer_ = std::make_unique<PageWriter>(machine, pages_);
+  }
+  PagesSummary summary = writer_->finish();
+  writer_.reset();
   pages_checksum_ = summary.checksum;
   return summary;
 }

@@ -55,7 +55,9 @@ class Draft {
 
   // For Machine::save_state; stays open.
   sys::FdView state_file() const noexcept { return state_; }
-  // The memory of a paused machine, as write_pages().
+  // The memory of a machine that runs, as PageWriter::copy_ahead(), and of the same machine when it is
+  // paused.
+  void copy_pages_ahead(const vmm::MachineRecord& machine);
   PagesSummary write_pages(const vmm::MachineRecord& machine);
   // State and pages of another snapshot, by links: neither changes any more.
   void link_from(const Snapshot& other);
@@ -77,6 +79,7 @@ class Draft {
   sys::TempDir directory_;
   sys::Fd state_;
   sys::Fd pages_;
+  std::unique_ptr<PageWriter> writer_;
   std::string pages_checksum_;
 };
 

@@ -181,6 +181,11 @@ class FakeMechanisms final : public Mechanisms {
                         : snapshot::MemoryBase::load(path, memory_mib);
   }
   // The machine's memory is its base.
+  void copy_memory_ahead(snapshot::Draft&, const vmm::MachineRecord& machine) override {
+    world_.reach("memory ahead");
+    const auto process = world_.process(machine.pid);
+    if (!process || process->end) throw Error(ErrorCode::data_loss, "the process is gone");
+  }
   void write_memory(snapshot::Draft&, const vmm::MachineRecord& machine) override {
     world_.reach("memory");
     const auto process = world_.process(machine.pid);

@@ -23,17 +23,18 @@ using namespace wrenn::agent::snapshot;
 
 namespace {
 
-constexpr int kMib = 4;
+constexpr int kMib = 16;  // so much that the changed pages are worth a second thread
 constexpr std::size_t kPage = kPageBytes;
 constexpr std::size_t kBytes = kMib * 1024 * 1024;
 constexpr std::size_t kPages = kBytes / kPage;
 using Memory = std::vector<unsigned char>;
 
-// A child that maps `base` privately, has changed it as `change` says, then waits, and tells what it sees on
-// demand.
+// A child that maps `base` privately, has changed it as `change` says, then waits. On demand it changes it
+// further, as `later` says, and tells what it sees.
 class Child {
  public:
-  explicit Child(const MemoryBase& base, const std::function<void(unsigned char*)>& change = {}) {
+  using Change = std::function<void(unsigned char*)>;
+  explicit Child(const MemoryBase& base, const Change& change = {}, const Change& later = {}) {
     int ready[2], ask[2], answer[2];
     REQUIRE((::pipe(ready) == 0 && ::pipe(ask) == 0 && ::pipe(answer) == 0));
     const int fd = base.fd().get();
@@ -44,12 +45,18 @@ class Child {
       if (change) change(memory);
       (void)!::write(ready[1], "r", 1);
       char byte;
-      while (::read(ask[0], &byte, 1) == 1)
+      while (::read(ask[0], &byte, 1) == 1) {
+        if (byte == '!') {
+          later(memory);
+          (void)!::write(answer[1], "!", 1);
+          continue;
+        }
         for (std::size_t done = 0; done < kBytes;) {
           const ssize_t now = ::write(answer[1], memory + done, kBytes - done);
           if (now <= 0) break;
           done += static_cast<std::size_t>(now);
         }
+      }
       ::_exit(0);
     }
     char byte = 0;
@@ -70,6 +77,10 @@ class Child {
     ::close(ask_);
     ::close(answer_);
     pid_ = 0;
+  }
+  void change_further() {
+    char byte = 0;
+    REQUIRE((::write(ask_, "!", 1) == 1 && ::read(answer_, &byte, 1) == 1));
   }
   Memory sees() {
     REQUIRE(::write(ask_, "?", 1) == 1);
@@ -125,6 +136,11 @@ std::size_t differing_pages(const Memory& a, const Memory& b) {
   for (std::size_t page = 0; page < kPages; ++page)
     count += std::memcmp(a.data() + page * kPage, b.data() + page * kPage, kPage) != 0 ? 1 : 0;
   return count;
+}
+
+PagesSummary write_pages(const vmm::MachineRecord& machine, sys::FdView out) {
+  PageWriter writer(machine, out);
+  return writer.finish();
 }
 
 // A base with this content, by way of the functions under test.
@@ -185,7 +201,7 @@ TEST_CASE("ten generations of pausing and going on lose nothing, and zeroed page
     CAPTURE(generation);
     Child child(*base);
     if (pages.valid()) restore_pages(pages, checksum, child.record());
-    REQUIRE(child.sees() == before);
+    REQUIRE((child.sees() == before));
     child.end();
 
     // As a machine that was resumed and then ran on.
@@ -204,7 +220,46 @@ TEST_CASE("ten generations of pausing and going on lose nothing, and zeroed page
   const auto merged =
       MemoryBase::load(merge_pages(*base, pages, checksum, place.directory.path(), kMib), kMib);
   Child child(*merged);
-  CHECK(child.sees() == before);
+  CHECK((child.sees() == before));
+}
+
+TEST_CASE("what changes after most was copied is in the snapshot, too") {
+  const Place place;
+  const auto seed = std::random_device{}();
+  CAPTURE(seed);
+  std::mt19937 random(seed);
+  Memory first(kBytes), second, third;
+  change(first, random);
+  const auto base = base_of(place, first);
+  second = first;
+  change(second, random);
+  third = second;
+  change(third, random);
+  // And some that were changed are the base's again.
+  const auto later = [&](unsigned char* memory) {
+    become(second, third)(memory);
+    for (std::size_t page = 0; page < kPages; page += 97)
+      ::madvise(memory + page * kPage, kPage, MADV_DONTNEED);
+  };
+  for (std::size_t page = 0; page < kPages; page += 97)
+    std::memcpy(third.data() + page * kPage, first.data() + page * kPage, kPage);
+
+  Child child(*base, become(first, second), later);
+  const sys::Fd pages = place.file("pages");
+  PageWriter writer(child.record(), pages);
+  writer.copy_ahead();
+  child.change_further();
+  const auto summary = writer.finish();
+  REQUIRE((child.sees() == third));
+  CHECK(summary.dirty_bytes >= differing_pages(first, third) * kPage);
+
+  Child fresh(*base);
+  restore_pages(pages, summary.checksum, fresh.record());
+  CHECK((fresh.sees() == third));
+  const auto merged =
+      MemoryBase::load(merge_pages(*base, pages, summary.checksum, place.directory.path(), kMib), kMib);
+  Child made(*merged);
+  CHECK((made.sees() == third));
 }
 
 TEST_CASE("a base cannot be written by who maps it") {
@@ -265,7 +320,7 @@ TEST_CASE("any flipped bit in the pages is noticed before a machine has them all
       CHECK(said.find("data_loss") != std::string::npos);
       CHECK(said.find("destroy") != std::string::npos);
     } else {
-      CHECK(fresh.sees() == content);
+      CHECK((fresh.sees() == content));
     }
     sys::pwrite_full(pages, std::span(&byte, 1), at);
   }

@@ -106,31 +106,35 @@ TEST_CASE("the mapping of a file is found by its path", "[linux][procfs]") {
   CHECK(find_mappings(4'194'305, "/x").empty());
 }
 
-TEST_CASE("page runs travel from one process's memory to a file and back", "[linux][process_memory]") {
-  // More than one transfer buffer, in runs that straddle its edge.
-  PrivateMapping mapping(1200);
-  for (std::size_t page = 0; page < 1200; ++page)
+TEST_CASE("pieces of a process's memory are gathered, and written to", "[linux][process_memory]") {
+  // More pieces than one system call takes.
+  constexpr std::size_t kPages = 3000;
+  PrivateMapping mapping(kPages);
+  for (std::size_t page = 0; page < kPages; ++page)
     std::memset(mapping.page(page), 'a' + page % 26, page_size_bytes());
-  const std::vector<PageRun> runs{{0, 255}, {256, 3}, {300, 600}, {1199, 1}};
   auto memory = ProcessMemory::open(::getpid());
   REQUIRE(memory);
-  const Fd file = make_memfd("pages");
-  CHECK(memory->save(mapping.address(), runs, file, 8192) == total_pages(runs) * page_size_bytes());
+  std::vector<ProcessMemory::Piece> pieces;
+  for (std::size_t page = 0; page < kPages; page += 2)
+    pieces.push_back({mapping.address() + page * page_size_bytes(), page_size_bytes() / 2});
+  std::vector<std::byte> gathered(pieces.size() * page_size_bytes() / 2);
+  memory->gather(pieces, gathered);
+  for (std::size_t i = 0; i < pieces.size(); ++i)
+    REQUIRE(std::memcmp(gathered.data() + i * page_size_bytes() / 2, mapping.page(i * 2),
+                        page_size_bytes() / 2) == 0);
 
-  PrivateMapping other(1200);
-  CHECK(memory->restore(other.address(), runs, file, 8192) == total_pages(runs) * page_size_bytes());
-  for (const PageRun& run : runs)
-    for (std::uint64_t page = run.first; page < run.first + run.count; ++page)
-      REQUIRE(std::memcmp(other.page(page), mapping.page(page), page_size_bytes()) == 0);
-  CHECK(other.page(255)[0] == 'f');
-  CHECK(other.page(1198)[0] == 'f');
+  PrivateMapping other(3);
+  memory->write(other.address() + page_size_bytes(), std::span(gathered).first(page_size_bytes()));
+  CHECK(std::memcmp(other.page(1), gathered.data(), page_size_bytes()) == 0);
   auto map = PageMap::open(::getpid());
   REQUIRE(map);
-  CHECK(map->dirty_pages(other.address(), other.bytes()) ==
-        std::vector<PageRun>{{0, 255}, {256, 3}, {300, 600}, {1199, 1}});
+  CHECK(map->dirty_pages(other.address(), other.bytes()) == std::vector<PageRun>{{1, 1}});
 
   std::byte one[1];
   CHECK_THROWS_AS(memory->read(0, one), wrenn::SystemError);  // nothing is mapped at 0
+  pieces.push_back({0, 1});
+  gathered.resize(gathered.size() + 1);
+  CHECK_THROWS_AS(memory->gather(pieces, gathered), wrenn::SystemError);
 }
 
 TEST_CASE("the memory of a process that has ended is an error, not a wait", "[linux][process_memory]") {
