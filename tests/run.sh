@@ -12,7 +12,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-order=(tidy unit component host fuzz sdk e2e)
+order=(tidy unit component host fuzz sdk e2e lab)
 
 suites=()
 if [ $# -gt 0 ]; then
