@@ -94,8 +94,10 @@ Task<> Exec::foreground(api::EnvdClient envd, std::string sandbox_id, api::Exec 
   // The guest kills a command at its time; whether it then tells so or ends the stream, it is the same to the
   // user.
   const bool killed = output.end && !output.end->exited;
+  // Before its time, a deadline was that of something on the way: a machine that stands still takes no
+  // connection.
   const bool late = failure && code_of(failure) == ErrorCode::deadline_exceeded;
-  if (late || (killed && took >= timeout))
+  if ((late || killed) && took >= timeout)
     throw api::PublicError(
         ErrorCode::deadline_exceeded, 502, "agent_error",
         fmt::format("the command did not end within {} s and was killed; timeout_sec asks for more",

@@ -78,6 +78,12 @@ class TestForeground:
         guest.scripts["x"] = [start(7), ("sleep", 1.1), ("error", "deadline_exceeded", "timeout")]
         assert "1 s" in run(shared, capsule, timeout_sec=1).message
 
+    def test_a_deadline_that_was_not_the_commands(self, shared, capsule, guest):
+        guest.scripts["x"] = [("error", "deadline_exceeded", "no answer from the guest")]
+        answer = run(shared, capsule, timeout_sec=30)
+        assert answer.status >= 500
+        assert "was killed" not in answer.message, answer.message
+
     def test_killed_by_somebody_else(self, shared, capsule, guest):
         guest.scripts["x"] = [start(7), end(-1, "signal: killed")]
         answer = run(shared, capsule)
