@@ -94,6 +94,7 @@ void remove_entries(Fd fd, const std::string& path, dev_t device, int depth) {
     // Linux says EISDIR for a directory, POSIX allows EPERM.
     if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", child);
     const int raw = ::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (raw < 0 && errno == ENOENT) continue;  // somebody else removes it, too
     if (raw < 0) throw_errno("remove {}", child);
     Fd below = Fd::adopt(raw);
     if (stat_of(below).st_dev != device) {
@@ -232,9 +233,10 @@ bool remove_tree(const std::string& path) {
   if (::unlink(path.c_str()) == 0) return true;
   if (errno == ENOENT) return false;
   if (errno != EISDIR && errno != EPERM) throw_errno("remove {}", path);
-  Fd directory = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  const dev_t device = stat_of(directory).st_dev;
-  remove_entries(std::move(directory), path, device, 0);
+  auto directory = try_open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!directory) return true;  // somebody else removed it meanwhile
+  const dev_t device = stat_of(*directory).st_dev;
+  remove_entries(std::move(*directory), path, device, 0);
   if (::rmdir(path.c_str()) < 0 && errno != ENOENT) throw_errno("remove directory {}", path);
   return true;
 }

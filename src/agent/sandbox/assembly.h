@@ -68,8 +68,8 @@ class Assembly {
   // it takes to copy the pages that it has changed, and runs on, also on failure; a paused one is not
   // touched.
   Task<Frozen> freeze(std::string root, std::string id);
-  // After a merge of its disk's files: the record names them no longer, if it was finished. Ends one that goes
-  // on.
+  // After a merge of its disk's files: the record names them no longer, if it was finished. Ends one that
+  // goes on.
   Task<> settle_merge();
   // Throws Error(not_found | data_loss | failed_precondition) when there is no such checkpoint that this host
   // can use; the sandbox goes on then. After a later failure it is paused, at the checkpoint.

@@ -4,6 +4,7 @@
 #include "agent/limits.h"
 #include "agent/sandbox/assembly_stage.h"
 #include "core/async/scope.h"
+#include "core/base/scope_guard.h"
 
 namespace wrenn::agent::sandbox {
 
@@ -42,6 +43,8 @@ Task<> Assembly::take_snapshot() {
     return snapshot::Draft::begin(root, id);
   };
   snapshot::Draft draft = co_await blocking(std::move(begin));
+  // With the earlier snapshot, or with what was written of this one.
+  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(draft)); });
   Stage freeze(*this, "freeze");
   co_await machine_->pause();
   freeze.done();

@@ -306,7 +306,7 @@ Task<> Driver::finish() {
 void Driver::enter_running() {
   gate_ = std::make_shared<Gate>(host_.executor);
   ++machine_serial_;
-  if (!assembly_->record().introduced) background_.spawn(introduce(machine_serial_));
+  if (!assembly_->record().introduced && !kept_out_) background_.spawn(introduce(machine_serial_));
   background_.spawn(watch_end(assembly_->machine(), machine_serial_));
   background_.spawn(watch_health(assembly_->machine()));
   background_.spawn(watch_chain(assembly_->machine()));
@@ -351,6 +351,12 @@ Task<> Driver::introduce(std::uint64_t serial) {
     co_return;
   }
   give_up(serial, "the guest did not take its identity: " + failure);
+}
+
+void Driver::let_in() {
+  if (!std::exchange(kept_out_, false)) return;
+  if (state_ == SandboxState::running && gate_ && !gate_->was_cut() && !assembly_->record().introduced)
+    background_.spawn(introduce(machine_serial_));
 }
 
 Task<> Driver::wait_introduced() {

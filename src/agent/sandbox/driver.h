@@ -58,6 +58,10 @@ class Driver {
   Task<> ask(Command command, Options options);
   // The answer of the create that run() began.
   Task<> created();
+  // A clone that is one of several is introduced only when let_in() is called, as all run: the work of its
+  // first moments would hold up the others' start. Before run().
+  void keep_out() noexcept { kept_out_ = true; }
+  void let_in();
 
   // For the reaper: asks for an automatic pause if the time has come.
   void check_idle(SteadyTime now);
@@ -121,6 +125,7 @@ class Driver {
   std::unique_ptr<Assembly> assembly_;
   SandboxState state_;
   bool gone_ = false;
+  bool kept_out_ = false;
   async::Mailbox<Message> mailbox_;
   std::deque<Message> waiting_;
 

@@ -33,7 +33,7 @@ struct Host {
   MemoryBases& bases;
   Figures& figures;
   std::string agent_version;
-  Secret seal_key;  // of manifests
+  Secret seal_key;             // of manifests
   Changes* changes = nullptr;  // the registry's
   // Null before the registry exists, and in tests of what has none: then everything boots.
   Goldens* goldens = nullptr;

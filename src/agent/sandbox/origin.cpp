@@ -10,8 +10,16 @@ std::vector<std::string> layers_of(const snapshot::Manifest& manifest) {
   return layers;
 }
 
+std::shared_ptr<Origin> make_origin(Host& host) {
+  const auto let_go = [&host](Origin* origin) {
+    async::dispose(host.sys, std::move(origin->snapshot));
+    delete origin;
+  };
+  return {new Origin, let_go};
+}
+
 Task<std::shared_ptr<const Origin>> make_origin(Host& host, snapshot::Snapshot snapshot) {
-  auto origin = std::make_shared<Origin>();
+  auto origin = make_origin(host);
   origin->pin = host.layers.pin(layers_of(snapshot.manifest));
   origin->base = co_await host.bases.get(snapshot.manifest.memory_base, snapshot.manifest.memory_mib);
   origin->snapshot = std::move(snapshot);

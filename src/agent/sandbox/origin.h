@@ -8,7 +8,7 @@
 
 namespace wrenn::agent::sandbox {
 
-// Shared by all that are being made from it at once.
+// Shared by all that are being made from it at once; make_origin() has its files closed beside the loop.
 struct Origin {
   snapshot::Snapshot snapshot;
   std::shared_ptr<const snapshot::MemoryBase> base;
@@ -26,8 +26,9 @@ struct Frozen {
 
 // The layers that a manifest names.
 std::vector<std::string> layers_of(const snapshot::Manifest& manifest);
-// Of a snapshot that was loaded: holds its layers and its memory. Throws as MemoryBases::get().
 struct Host;
+std::shared_ptr<Origin> make_origin(Host& host);
+// Of a snapshot that was loaded: holds its layers and its memory. Throws as MemoryBases::get().
 Task<std::shared_ptr<const Origin>> make_origin(Host& host, snapshot::Snapshot snapshot);
 
 }  // namespace wrenn::agent::sandbox

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/crash_point.h"
 #include "core/base/random.h"
+#include "core/base/scope_guard.h"
 #include "core/base/text.h"
 #include "core/log/log.h"
 #include "linux/file.h"
@@ -89,6 +90,8 @@ Task<> Registry::run_children(const std::vector<std::shared_ptr<Driver>>& childr
       waiting.spawn(wait_created(child, first));
     }
     co_await waiting.join();
+    if (!first)
+      for (const auto& child : children) child->let_in();
   } catch (...) {
     first = std::current_exception();
   }
@@ -130,7 +133,8 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
 
   const auto parent = get(request.sandbox_id);
   Frozen frozen = co_await freeze(request.sandbox_id, host_.forks(), random_hex(8));
-  const auto origin = std::make_shared<Origin>();
+  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
+  const auto origin = make_origin(host_);
   auto prepare = [&host = host_, &frozen, children = request.children.size()] {
     const bool share = frozen.draft.pages().valid() &&
                        sys::allocated_bytes(frozen.draft.pages()) * children > limits::kForkMergeBytes;
@@ -166,6 +170,7 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
     fresh.default_env = record.default_env;
     fresh.metadata = child.metadata;
     children.push_back(Driver::create(host_, std::move(fresh), templates::TemplateImage(), origin));
+    children.back()->keep_out();
   }
   co_await run_children(children);
   for (const auto& child : children) infos.push_back(child->info());
@@ -178,6 +183,7 @@ Task<api::agent::CheckpointInfo> Registry::create_checkpoint(api::agent::Checkpo
   check_checkpoint_id(request.checkpoint_id);
   const std::string root = host_.checkpoints(get(request.sandbox_id)->id());
   Frozen frozen = co_await freeze(request.sandbox_id, root, request.checkpoint_id);
+  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
   frozen.manifest.name = request.name;
   auto commit = [&frozen, root, id = request.checkpoint_id, &key = host_.seal_key] {
     crash_point("checkpoint.commit.begin");
@@ -249,6 +255,7 @@ Task<api::agent::TemplateInfo> Registry::create_snapshot(api::agent::CreateSnaps
   };
   co_await async::offload(host_.sys, std::move(check));
   Frozen frozen = co_await freeze(request.sandbox_id, image.directory, templates::kSnapshotDirectory);
+  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
   image.snapshot = true;
   image.generation = random_hex(8);
   image.default_user = frozen.manifest.default_user;

@@ -61,4 +61,11 @@ auto offload(ThreadPool& threads, F work) -> Task<std::invoke_result_t<F&>> {
   if constexpr (!std::is_void_v<Result>) co_return std::move(*outcome.value);
 }
 
+// Destroys `object` on a thread of the pool: for what takes long to let go of, as the last descriptor of a
+// large file that was removed. Nobody waits for it but the pool's destructor.
+template <typename T>
+void dispose(ThreadPool& threads, T object) {
+  asio::post(threads.pool(), [object = std::move(object)] {});
+}
+
 }  // namespace wrenn::async
