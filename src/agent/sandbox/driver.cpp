@@ -391,10 +391,11 @@ Task<> Driver::watch_end(std::shared_ptr<vmm::Machine> machine, std::uint64_t se
 Task<> Driver::watch_health(std::shared_ptr<vmm::Machine> machine) {
   while (!machine->ended()) {
     co_await async::sleep(vmm::limits::kProbeInterval);
-    if (operation_) continue;
+    // Whoever stops a machine has its disk flushed, which on a full host takes many seconds (disk_watch.h).
+    if (operation_ || !stands_still_.empty()) continue;
     const std::uint64_t operations = operation_serial_;
     auto how = co_await machine->find_hang();
-    if (!how || operation_ || operation_serial_ != operations) continue;
+    if (!how || operation_ || operation_serial_ != operations || !stands_still_.empty()) continue;
     log::warn("a machine monitor hangs; ending it", {{"sandbox_id", id()}, {"how", *how}});
     machine->end_hung(std::move(*how));
   }
