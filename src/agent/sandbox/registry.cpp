@@ -126,11 +126,9 @@ Task<> Registry::sweep() {
       attempt("cgroup", id, [&] { mechanisms.destroy_group(id); });
       attempt("claim", id, [&] { mechanisms.unclaim_sandbox(id); });
     }
-    for (const int slot : claimed.slots) {
-      if (std::find(slots.begin(), slots.end(), slot) != slots.end()) continue;
-      log::warn("removing a network slot that an earlier run left", {{"slot", slot}});
-      attempt("network slot", std::to_string(slot), [&] { mechanisms.destroy_network(slot); });
-    }
+    std::vector<int> useless;
+    for (const int slot : claimed.slots)
+      if (std::find(slots.begin(), slots.end(), slot) == slots.end()) useless.push_back(slot);
     attempt("snapshot drafts", host.snapshots(), [&] { snapshot::sweep_drafts(host.snapshots()); });
     attempt("forks", host.forks(), [&] { sys::remove_tree(host.forks()); });
     for (const std::string& id : snapshot::list_directories(host.directory + "/checkpoints")) {
@@ -145,8 +143,14 @@ Task<> Registry::sweep() {
     // A snapshot of a sandbox that has no record belongs to a destroy that was cut short.
     for (const std::string& id : snapshot::list(host.snapshots()))
       if (!known.contains(id)) attempt("snapshot", id, [&] { snapshot::remove(host.snapshots(), id); });
+    return useless;
   };
-  co_await async::offload(host_.sys, std::move(work));
+  // The kernel takes its time with networks: nobody waits for those to go.
+  for (const int slot : co_await async::offload(host_.sys, std::move(work))) {
+    if (!host_.slots.reserve(slot)) continue;  // still being freed by what was recovered
+    log::warn("removing a network slot that an earlier run left", {{"slot", slot}});
+    host_.slots.give_back(slot);
+  }
   try {
     co_await goldens_.sweep();
     co_await host_.layers.collect();
