@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <thread>
 
+#include "core/async/slices.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/base/scope_guard.h"
@@ -180,28 +180,9 @@ void begin_writeback(sys::FdView file, std::uint64_t offset, std::uint64_t bytes
                           SYNC_FILE_RANGE_WRITE);
 }
 
-// Cuts `chunks` into slices and works on them at the same time; the first failure is thrown when all are
-// done.
 void in_slices(std::uint64_t chunks,
                const std::function<void(std::uint64_t first, std::uint64_t end)>& work) {
-  const std::uint64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const std::uint64_t slices =
-      std::clamp(chunks / kSliceChunks, std::uint64_t{1}, std::min(cores, kCopyThreads));
-  std::vector<std::exception_ptr> failures(cut(slices));
-  const auto run = [&](std::uint64_t slice) {
-    try {
-      work(chunks * slice / slices, chunks * (slice + 1) / slices);
-    } catch (...) {
-      failures[cut(slice)] = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> others;
-    for (std::uint64_t slice = 1; slice < slices; ++slice) others.emplace_back(run, slice);
-    run(0);
-  }
-  for (const std::exception_ptr& failure : failures)
-    if (failure) std::rethrow_exception(failure);
+  async::run_slices(chunks, {kSliceChunks, kCopyThreads}, work);
 }
 
 // Those of `runs` that are not among `known`; both in order.
