@@ -16,6 +16,7 @@
 #include "core/base/text.h"
 #include "core/json/writer.h"
 #include "core/log/log.h"
+#include "linux/file.h"
 #include "linux/procfs.h"
 
 // Two coroutines of the driver's scope accompany a machine: one waits on the pidfd for the end of the
@@ -33,6 +34,16 @@ namespace {
 constexpr auto kConsoleTimeout = std::chrono::milliseconds(1000);
 constexpr auto kLoadPoll = std::chrono::milliseconds(1);
 constexpr int kStateFdset = 100;
+
+bool has_thread_in(char wanted, std::int64_t pid) {
+  for (const std::string& name :
+       sys::try_list_directory(fmt::format("/proc/{}/task", pid)).value_or(std::vector<std::string>())) {
+    const auto tid = parse_int<pid_t>(name);
+    const auto stat = tid ? sys::read_proc_stat(*tid) : std::nullopt;
+    if (stat && stat->state == wanted) return true;
+  }
+  return false;
+}
 
 std::string object(std::initializer_list<std::pair<std::string_view, json::Value>> members) {
   std::string text;
@@ -247,7 +258,8 @@ Task<std::optional<std::string>> QemuMachine::find_hang() {
     const auto stat = sys::read_proc_stat(static_cast<pid_t>(state->record.pid));
     if (!stat) break;  // gone
     doing = stat->state;
-    const bool busy = doing == 'R' || doing == 'D';  // wants a CPU; waits for the host's disk
+    // Wants a CPU; waits for the host's disk, perhaps by way of one of its own threads.
+    const bool busy = doing == 'R' || doing == 'D' || has_thread_in('D', state->record.pid);
     if (!busy || waited >= limits::kProbeSlicesBusy)
       co_return fmt::format("no answer for {} ms, process state {}", waited * limits::kProbeSlice.count(),
                             doing);
