@@ -101,14 +101,14 @@ TEST_CASE("forks") {
   const auto value_of = [](std::size_t size) {
     return R"({"metadata":{"a":")" + std::string(size, 'x') + "\"}}";
   };
-  CHECK(wrong(value_of(limits::kMetadataValueBytes)) == "");
-  CHECK(wrong(value_of(limits::kMetadataValueBytes + 1)).starts_with("metadata.a: at most"));
+  CHECK(wrong(value_of(cp::limits::kMetadataValueBytes)) == "");
+  CHECK(wrong(value_of(cp::limits::kMetadataValueBytes + 1)).starts_with("metadata.a: at most"));
   api::ForkCapsule many;
-  for (std::size_t i = 0; i < limits::kMetadataEntries; ++i) many.metadata[std::to_string(i)] = "";
+  for (std::size_t i = 0; i < cp::limits::kMetadataEntries; ++i) many.metadata[std::to_string(i)] = "";
   CHECK(refusal([&] { service::admit_fork(many); }) == "");
   many.metadata["one more"] = "";
   CHECK(refusal([&] { service::admit_fork(many); }).starts_with("metadata: at most"));
-  many.metadata = {{std::string(limits::kMetadataNameBytes + 1, 'n'), ""}};
+  many.metadata = {{std::string(cp::limits::kMetadataNameBytes + 1, 'n'), ""}};
   CHECK(refusal([&] { service::admit_fork(many); }).starts_with("metadata: a name has"));
   many.metadata = {{"a", std::string(1, '\0')}};
   CHECK(refusal([&] { service::admit_fork(many); }).find("NUL") != std::string::npos);
@@ -149,8 +149,8 @@ TEST_CASE("snapshots") {
 TEST_CASE("paths in the guest") {
   CHECK(refusal([] { service::admit_guest_path(""); }) == "path is required");
   CHECK(refusal([] { service::admit_guest_path(std::string_view("/a\0b", 4)); }) != "");
-  CHECK(refusal([] { service::admit_guest_path(std::string(limits::kGuestPathBytes + 1, 'a')); }) != "");
-  CHECK(refusal([] { service::admit_guest_path(std::string(limits::kGuestPathBytes, 'a')); }) == "");
+  CHECK(refusal([] { service::admit_guest_path(std::string(cp::limits::kGuestPathBytes + 1, 'a')); }) != "");
+  CHECK(refusal([] { service::admit_guest_path(std::string(cp::limits::kGuestPathBytes, 'a')); }) == "");
   // Where a path leads is the guest's own business: it holds nobody else's files.
   CHECK(refusal([] { service::admit_guest_path("../../etc/passwd"); }) == "");
 }
@@ -185,7 +185,7 @@ TEST_CASE("Prefer: wait") {
   CHECK(service::parse_prefer_wait("respond-async, WAIT = 7 ; x=y") == 7s);
   CHECK(service::parse_prefer_wait("wait=\"3\"") == 3s);
   CHECK(service::parse_prefer_wait("wait=0") == 0s);
-  CHECK(service::parse_prefer_wait("wait=999999") == limits::kPreferWaitMax);
+  CHECK(service::parse_prefer_wait("wait=999999") == cp::limits::kPreferWaitMax);
   for (const auto* text : {"", "wait", "wait=", "wait=-1", "wait=ten", "wait=1.5", "await=5", ",,,", "=",
                            "wait=99999999999999999999"})
     CHECK_FALSE(service::parse_prefer_wait(text).has_value());
