@@ -7,7 +7,8 @@
 # Leaves in DIR/images/teams/0…0/0…<id>/:
 #   rootfs-<generation>.ext4   sparse image of WRENN_DEFAULT_ROOTFS_SIZE (default 5120, in MB; 5Gi, 2G, 1000M)
 #   rootfs.ext4                link to the current generation, switched atomically
-#   template.json              what the control plane shows
+#   template.json              what the control plane shows; its "warm": [{"vcpus":1,"memory_mb":512}], sizes that are made
+#                              ready when the agent starts, is the operator's to write and survives a new generation
 # Images never change: running and paused capsules depend on the bytes of the generation they started from. A generation
 # that no capsule or snapshot mentions is deleted once a newer one is in place. The same inputs return at once; --update
 # makes the distribution's tree anew, with today's package versions.
@@ -142,8 +143,10 @@ install_durably "$new" "$image"
 previous=$(readlink "$image_dir/rootfs.ext4" 2>/dev/null || true)
 ln -s "$(basename "$image")" "$work/rootfs.ext4"
 mv -T "$work/rootfs.ext4" "$image_dir/rootfs.ext4"
-printf '{"id":%d,"name":"%s","distro":"%s","generation":"%s","created_at":"%s","default_user":"root"}\n' \
-    "$distro_template_id" "$distro_template_name" "$distro" "$generation" "$(date -u +%FT%TZ)" >"$work/template.json"
+# What the operator wants made ahead of time stays: "warm", a list of sizes.
+warm=$(tr -d '\n' <"$image_dir/template.json" 2>/dev/null | grep -o '"warm" *: *\[[^]]*\]' || true)
+printf '{"id":%d,"name":"%s","distro":"%s","generation":"%s","created_at":"%s","default_user":"root"%s}\n' \
+    "$distro_template_id" "$distro_template_name" "$distro" "$generation" "$(date -u +%FT%TZ)" "${warm:+,$warm}" >"$work/template.json"
 install_durably "$work/template.json" "$image_dir/template.json"
 
 # 6. Old generations that nothing depends on.

@@ -1,7 +1,10 @@
 """A new capsule is a clone of a machine that booted once; nothing in it may show that."""
 
 import concurrent.futures
+import glob
 import json
+import os
+import shutil
 import socket
 import time
 
@@ -9,6 +12,8 @@ import pytest
 
 from branches import agent_metrics, clock_error_ms, fork, goes_on, machine_pid, pause, resume, start_counter, told, wait_for
 from sockets import Session
+from wrenn_platform import DIR
+
 FACTS = """
 import glob, json, os, socket
 read = lambda path: open(path).read().strip()
@@ -28,8 +33,8 @@ def uptime(capsule):
     return float(capsule.shell("cat /proc/uptime")["stdout"].split()[0])
 
 
-def boots():
-    return sum(value for name, value in agent_metrics().items() if "stage_duration_seconds_count" in name and 'stage="boot"' in name)
+def boots(directory=DIR):
+    return sum(value for name, value in agent_metrics(directory).items() if "stage_duration_seconds_count" in name and 'stage="boot"' in name)
 
 
 def envd_status(capsule, token):
@@ -52,6 +57,35 @@ def test_a_create_is_a_clone_and_a_cold_boot_is_none(platform):
         assert boots() == before + 1
         assert facts(cold)["hostname"] == cold.id
     assert platform.request("POST", "/v1/capsules", {"boot": "lukewarm"}).error()[:2] == (400, "invalid_request")
+
+
+def goldens(directory):
+    """Sizes in MiB of the golden snapshots that are there."""
+    found = []
+    for path in glob.glob(f"{directory}/golden/*/manifest.json"):
+        with open(path) as file:
+            found.append(json.load(file)["memoryMib"])
+    return sorted(found)
+
+
+def test_what_a_template_names_is_ready_before_anybody_asks(directory, start):
+    def link_images(source, target):
+        return shutil.copy(source, target) if source.endswith(".json") else os.symlink(source, target)
+
+    os.unlink(f"{directory}/images")
+    shutil.copytree(f"{DIR}/images", f"{directory}/images", symlinks=True, copy_function=link_images)
+    [path] = [path for path in glob.glob(f"{directory}/images/teams/*/*/template.json") if '"debian"' in open(path).read()]
+    with open(path) as file:
+        template = json.load(file)
+    with open(path, "w") as file:
+        json.dump({**template, "warm": [{"vcpus": 1, "memory_mb": 256}]}, file)
+    platform = start()
+    wait_for(lambda: goldens(directory) == [256], 60, "the golden snapshot is made")
+    before = boots(directory)
+    capsule = platform.create(memory_mb=256)
+    assert capsule.shell("echo ready")["stdout"] == "ready\n"
+    assert boots(directory) == before and goldens(directory) == [256]
+    capsule.destroy()
 
 
 def test_twenty_clones_at_once_share_nothing(platform):
