@@ -125,7 +125,8 @@ class HostMechanisms final : public Mechanisms {
   // A machine on such a disk would be stopped at once.
   void require_room(const disk::DiskRecord& record) {
     if (disk_level(record).room == disk::StoreRoom::none)
-      throw_error(ErrorCode::resource_exhausted, "the host's disk is full, at {}: free space", options_.directory);
+      throw_error(ErrorCode::resource_exhausted, "the host's disk is full, at {}: free space",
+                  options_.directory);
   }
   void release_disk(const disk::DiskRecord& record) override { disk::release_disk(record); }
   void destroy_disk(const disk::DiskRecord& record) override { disk::destroy_disk(record); }
@@ -169,6 +170,10 @@ class HostMechanisms final : public Mechanisms {
     return disk::freeze_by_link(record, layer);
   }
   void make_overlay(const disk::DiskRecord& record) override { disk::make_overlay(record); }
+  disk::DiskRecord lay_disk_over(const disk::DiskRecord& frozen, const std::string& sandbox_id,
+                                 const std::string& cow_path) override {
+    return disk::lay_over(frozen, sandbox_id, cow_path);
+  }
 
   std::shared_ptr<const snapshot::MemoryBase> load_base(const std::string& path, int memory_mib) override {
     return path.empty() ? snapshot::MemoryBase::zeros(memory_mib)

@@ -58,13 +58,15 @@ class Mechanisms {
   virtual void release_disk(const disk::DiskRecord& record) = 0;
   virtual void destroy_disk(const disk::DiskRecord& record) = 0;
   virtual std::uint64_t disk_bytes(const disk::DiskRecord& record) = 0;
-  // What the host has room for of what may be written to a disk that is set up; takes it ahead (disk/dm_snapshot.h). Always
-  // ample for a kind that cannot lose anything.
+  // What the host has room for of what may be written to a disk that is set up; takes it ahead
+  // (disk/dm_snapshot.h). Always ample for a kind that cannot lose anything.
   virtual disk::StoreLevel disk_level(const disk::DiskRecord& record) = 0;
   // Freezing a disk: disk/root_disk.h.
   virtual disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) = 0;
   virtual disk::DiskRecord freeze_disk_by_link(const disk::DiskRecord& record, const std::string& layer) = 0;
   virtual void make_overlay(const disk::DiskRecord& record) = 0;
+  virtual disk::DiskRecord lay_disk_over(const disk::DiskRecord& frozen, const std::string& sandbox_id,
+                                         const std::string& cow_path) = 0;
 
   // The sandbox's own cgroup, as a descriptor for the VMM's start; absent where there are none. An existing
   // one is used.

@@ -88,22 +88,19 @@ DiskRecord create_disk(DiskKind kind, const DiskSpec& spec) {
   record.kind = kind;
   record.sandbox_id = spec.sandbox_id;
   record.image = spec.image;
-  if (kind == DiskKind::qcow2) record.layers = spec.layers;
+  record.layers = spec.layers;
   record.cow_path = spec.cow_path;
   record.image_bytes = image_size(spec.image);
   record.size_bytes = record.image_bytes;
   if (kind == DiskKind::qcow2 && spec.size_bytes > record.image_bytes)
     record.size_bytes = spec.size_bytes / kSector * kSector;
 
-  if (kind == DiskKind::qcow2) {
-    make_overlay(record);
-    return record;
-  }
+  if (kind == DiskKind::qcow2) return lay_over(record, spec.sandbox_id, spec.cow_path);
   ScopeGuard remove_file([&] { ::unlink(record.cow_path.c_str()); });
-  if (spec.layers.empty()) {
+  if (record.layers.empty()) {
     (void)sys::create_sparse_file(record.cow_path, dm_cow_bytes(record.image_bytes));
   } else {
-    sys::copy_sparse(spec.layers.back(), record.cow_path);
+    record = lay_over(record, spec.sandbox_id, spec.cow_path);
   }
   open_dm_snapshot(record);
   remove_file.dismiss();
@@ -180,6 +177,17 @@ void make_overlay(const DiskRecord& record) {
   ScopeGuard remove_file([&] { ::unlink(record.cow_path.c_str()); });
   write_qcow2(file, record);
   remove_file.dismiss();
+}
+
+DiskRecord lay_over(const DiskRecord& frozen, const std::string& sandbox_id, const std::string& cow_path) {
+  DiskRecord record = plan_overlay(frozen, sandbox_id, cow_path);
+  if (record.kind == DiskKind::qcow2) {
+    make_overlay(record);
+  } else {
+    sys::copy_sparse(record.layers.back(), cow_path);
+    record.layers.clear();
+  }
+  return record;
 }
 
 std::uint64_t allocated_bytes(const DiskRecord& record) {

@@ -99,6 +99,9 @@ DiskRecord freeze_by_link(const DiskRecord& record, const std::string& layer);
 // exist.
 DiskRecord plan_overlay(const DiskRecord& frozen, const std::string& sandbox_id, const std::string& cow_path);
 void make_overlay(const DiskRecord& record);
+// Both in one, for a disk of either kind that nobody uses yet: its own file over a frozen disk. Nothing is
+// left behind on failure.
+DiskRecord lay_over(const DiskRecord& frozen, const std::string& sandbox_id, const std::string& cow_path);
 
 // Sandbox ids of device-mapper devices that carry our marker, for the sweep at the agent's start.
 std::vector<std::string> list_leftover_devices();

@@ -246,22 +246,16 @@ Task<> Assembly::rollback(snapshot::Snapshot checkpoint) {
   const std::optional<disk::DiskRecord> before = record_.disk;
   snapshot::Manifest manifest = checkpoint.manifest;
   const Layers::Pin pin = host_.layers.pin(layers_of(manifest));
-  disk::DiskRecord next = disk::plan_overlay(manifest.disk, record_.place_name(), overlay_path(directory()));
-  if (next.kind == disk::DiskKind::dm_snapshot) next.layers.clear();
-  manifest.disk = next;
-  auto place = [&host = host_, &checkpoint, manifest, next, layers = checkpoint.manifest.disk.layers,
-                id = record_.sandbox_id] {
-    if (next.kind == disk::DiskKind::dm_snapshot) {
-      sys::copy_sparse(layers.back(), next.cow_path);
-    } else {
-      host.mechanisms.make_overlay(next);
-    }
+  auto place = [&host = host_, &checkpoint, &manifest, id = record_.sandbox_id, name = record_.place_name(),
+                path = overlay_path(directory())] {
+    manifest.disk = host.mechanisms.lay_disk_over(checkpoint.manifest.disk, name, path);
     crash_point("rollback.disk_placed");
     auto draft = snapshot::Draft::begin(host.snapshots(), id);
     draft.link_from(checkpoint);
     draft.commit(manifest, host.seal_key);
   };
   co_await step("place", std::move(place));
+  const disk::DiskRecord& next = manifest.disk;
 
   // From here on it is paused, whatever happens.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());

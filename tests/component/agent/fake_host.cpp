@@ -161,6 +161,12 @@ class FakeMechanisms final : public Mechanisms {
     world_.reach("overlay");
     (void)sys::create_sparse_file(record.cow_path, 4096);
   }
+  agent::disk::DiskRecord lay_disk_over(const agent::disk::DiskRecord& frozen, const std::string& sandbox_id,
+                                        const std::string& cow_path) override {
+    auto record = agent::disk::plan_overlay(frozen, sandbox_id, cow_path);
+    make_overlay(record);
+    return record;
+  }
 
   std::optional<sys::Fd> create_group(const std::string& id, const GroupLimits&) override {
     world_.reach("cgroup");
