@@ -59,8 +59,9 @@ class Assembly {
   // A golden snapshot of `image`: boots a machine of the record's sizes, freezes it before anybody has used
   // it, and leaves nothing else behind.
   Task<Frozen> make_golden(templates::TemplateImage image, std::string root, std::string id);
-  // On failure the sandbox runs on, as before.
-  Task<> pause(std::string reason);
+  // On failure the sandbox runs on, as before. `on_paused` is called when it is paused for good, while the
+  // rests of its machine are still being freed; it must not throw.
+  Task<> pause(std::string reason, std::function<void()> on_paused);
   // On failure the sandbox is paused, as before; when the guest had run already and did not come up, it is
   // paused again. Error(data_loss) when that fails too: it is lost then, see fail().
   Task<> resume(std::optional<std::int64_t> timeout_sec);
@@ -120,7 +121,7 @@ class Assembly {
   Task<> bring_up();
   Task<> free_runtime();
   void forget_slot();
-  Task<> settle(model::SandboxState state, std::string reason);
+  Task<> settle(model::SandboxState state, std::string reason, std::function<void()> on_written = {});
   Task<> adopt_machine();
   Task<> kill_strays();
   Task<std::string> take_over(std::optional<snapshot::Snapshot> snapshot);

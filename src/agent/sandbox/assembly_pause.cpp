@@ -54,7 +54,7 @@ Task<> Assembly::take_snapshot() {
   co_await step("commit", std::move(commit));
 }
 
-Task<> Assembly::pause(std::string reason) {
+Task<> Assembly::pause(std::string reason, std::function<void()> on_paused) {
   co_await settle_merge();
   std::exception_ptr error;
   // Its users' programs stop before the machine does, so that after the resume they run only once the guest
@@ -80,7 +80,7 @@ Task<> Assembly::pause(std::string reason) {
     std::rethrow_exception(error);
   }
   // The snapshot is there: whatever happens now, also a crash, the sandbox is paused.
-  co_await settle(SandboxState::paused, std::move(reason));
+  co_await settle(SandboxState::paused, std::move(reason), std::move(on_paused));
 }
 
 Task<> Assembly::resume(std::optional<std::int64_t> timeout_sec) {

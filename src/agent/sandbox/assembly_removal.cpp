@@ -67,11 +67,12 @@ void Assembly::forget_slot() {
 }
 
 // The sandbox does not run any more, for good: says so in the record before and after it frees the parts.
-Task<> Assembly::settle(SandboxState state, std::string reason) {
+Task<> Assembly::settle(SandboxState state, std::string reason, std::function<void()> on_written) {
   record_.state = state;
   record_.reason = shorten(std::move(reason));
   record_.disk_before.reset();
   co_await save_or_log();
+  if (on_written) on_written();
   try {
     co_await free_runtime();
   } catch (const Error&) {

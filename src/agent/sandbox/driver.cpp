@@ -98,7 +98,8 @@ Task<> Driver::handle(Message message) {
   const Admission admission = admit(state_, message.command);
   switch (admission.verdict) {
     case Verdict::accept:
-      // A rollback of what has just failed: its rests are still being freed.
+      // A rollback of what has just failed, a resume of what has just been paused: the rests are still being
+      // freed.
       if (operation_ && message.command != Command::destroy) {
         waiting_.push_back(std::move(message));
         break;
@@ -242,7 +243,12 @@ Task<> Driver::pause(std::string reason) {
     co_await gate_->wait_empty(limits::kDrain);
   }
   assembly_->guest()->client().drop_idle();
-  auto pausing = assembly_->pause(std::move(reason));
+  // Nobody waits for the machine to be taken down; what is asked meanwhile waits (handle()).
+  std::function<void()> on_paused = [this] {
+    state_ = SandboxState::paused;
+    for (const auto& answer : std::exchange(answers_, {})) give(answer, nullptr);
+  };
+  auto pausing = assembly_->pause(std::move(reason), std::move(on_paused));
   co_await async::with_timeout(limits::kPause, "pause", std::move(pausing));
 }
 

@@ -127,6 +127,7 @@ static Task<> pause_and_resume(World& world) {
   for (int round = 0; round < 3; ++round) {
     const auto paused = co_await agent.sandboxes().pause(id, "");
     CHECK(paused.status == SandboxState::paused);
+    while (agent.host().slots.in_use() > 0) co_await async::sleep(1ms);  // freed right after
     co_await agent.host().slots.settle();
     CHECK(world.census() == std::set<std::string>{"claim " + id});
     CHECK(agent.host().slots.in_use() == 0);

@@ -104,6 +104,7 @@ static Task<> half_made(World& world) {
   sys::make_directories(agent.host().directory + "/sandboxes/" + unknown);
 
   co_await agent.sandboxes().recover();
+  co_await agent.host().slots.settle();
   CHECK(world.census() == std::set<std::string>{"foreign slot 1"});
   CHECK(agent.sandboxes().list().empty());
   CHECK(agent.host().slots.in_use() == 0);
