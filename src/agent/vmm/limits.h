@@ -23,10 +23,10 @@ inline constexpr std::int64_t kMergeBytesPerSecond = 64LL << 20;
 inline constexpr std::size_t kQmpLineBytes = 1024 * 1024;  // one message; the largest is the console, escaped
 // query-block tells the files below a disk one inside the other: agent/limits.h says how many there may be.
 inline constexpr int kQmpDepth = 256;
-inline constexpr std::size_t kQmpPending = 16;             // commands without an answer yet
-inline constexpr std::size_t kConsoleBytes = 64 * 1024;    // ring in the VMM; a power of two
-inline constexpr std::size_t kStderrBytes = 16 * 1024;     // what the VMM itself may print
-inline constexpr std::size_t kErrorBytes = 2048;           // of that in a message of ours
+inline constexpr std::size_t kQmpPending = 16;           // commands without an answer yet
+inline constexpr std::size_t kConsoleBytes = 64 * 1024;  // ring in the VMM; a power of two
+inline constexpr std::size_t kStderrBytes = 16 * 1024;   // what the VMM itself may print
+inline constexpr std::size_t kErrorBytes = 2048;         // of that in a message of ours
 
 // Does it hang? It answers within milliseconds. It is asked so often, and then for so many slices of time
 // before it is given up: together, with the end of the process, at most 2 s. A slice in which our own loop

@@ -9,7 +9,6 @@
 #include "core/async/task.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
-#include "core/json/writer.h"
 
 // A merge is QEMU's block-stream job (qemu.org, "QEMU QMP Reference Manual", block-stream): it copies into
 // the disk's own file whatever that does not have yet, and at its end leaves the files in between out. Until
@@ -24,17 +23,6 @@ constexpr int kFirstOverlayFdset = 1000;  // plus the node's number
 constexpr const char* kMergeJob = "merge";
 constexpr std::string_view kFdsetPrefix = "/dev/fdset/";
 constexpr auto kEndPoll = std::chrono::milliseconds(2);
-
-using Members = std::initializer_list<std::pair<std::string_view, json::Value>>;
-
-std::string object(Members members) {
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_object();
-  for (const auto& [name, value] : members) writer.member(name, value);
-  writer.end_object();
-  return text;
-}
 
 json::Value text(std::string value) {
   return json::Value(std::move(value));
@@ -92,7 +80,7 @@ Task<std::optional<std::string>> find_job(std::shared_ptr<Qmp> qmp) {
 
 // Files that nothing reads any more: QEMU holds them open, and their space with them, until told otherwise.
 Task<> close_unused(std::shared_ptr<Qmp> qmp, int top) {
-  const std::string flat = object({{"flat", json::Value(true)}});
+  const std::string flat = qmp_object({{"flat", json::Value(true)}});
   json::Value nodes = co_await ask(qmp, "query-named-block-nodes", flat);
   std::vector<int> between;
   if (const auto* list = nodes.as_array())
@@ -102,7 +90,7 @@ Task<> close_unused(std::shared_ptr<Qmp> qmp, int top) {
   // From above: each holds the one below it. Those still in use are refused.
   std::sort(between.rbegin(), between.rend());
   for (const int number : between)
-    co_await try_ask(qmp, "blockdev-del", object({{"node-name", text(qemu_disk_node(number))}}));
+    co_await try_ask(qmp, "blockdev-del", qmp_object({{"node-name", text(qemu_disk_node(number))}}));
 
   nodes = co_await ask(qmp, "query-named-block-nodes", flat);
   std::set<int> used;
@@ -115,7 +103,7 @@ Task<> close_unused(std::shared_ptr<Qmp> qmp, int top) {
       const json::Value* id = set.find("fdset-id");
       const auto number = id == nullptr ? std::nullopt : id->as_int64();
       if (!number || used.contains(static_cast<int>(*number))) continue;
-      co_await try_ask(qmp, "remove-fd", object({{"fdset-id", json::Value(*number)}}));
+      co_await try_ask(qmp, "remove-fd", qmp_object({{"fdset-id", json::Value(*number)}}));
     }
   }
 }
@@ -126,11 +114,11 @@ Task<> push_overlay(std::shared_ptr<Qmp> qmp, sys::FdView overlay) {
   const Top top = co_await find_top(qmp);
   const int next = top.number + 1;
   const int set = kFirstOverlayFdset + next;
-  const std::string pass = object({{"fdset-id", json::Value(std::int64_t{set})}});
+  const std::string pass = qmp_object({{"fdset-id", json::Value(std::int64_t{set})}});
   co_await qmp->execute("add-fd", pass, limits::kCommandTimeout, overlay);
   co_await ask(qmp, "blockdev-add", qemu_overlay_node(set, next));
   const std::string link =
-      object({{"node", text(qemu_disk_node(top.number))}, {"overlay", text(qemu_disk_node(next))}});
+      qmp_object({{"node", text(qemu_disk_node(top.number))}, {"overlay", text(qemu_disk_node(next))}});
   std::exception_ptr failure;
   try {
     co_await qmp->execute("blockdev-snapshot", link, limits::kPauseTimeout);
@@ -139,7 +127,7 @@ Task<> push_overlay(std::shared_ptr<Qmp> qmp, sys::FdView overlay) {
   }
   if (!failure) co_return;
   if (!qmp->closed()) {
-    co_await ask(qmp, "blockdev-del", object({{"node-name", text(qemu_disk_node(next))}}));
+    co_await ask(qmp, "blockdev-del", qmp_object({{"node-name", text(qemu_disk_node(next))}}));
     co_await ask(qmp, "remove-fd", pass);
   }
   std::rethrow_exception(failure);
@@ -152,12 +140,12 @@ Task<std::size_t> count_disk_layers(std::shared_ptr<Qmp> qmp) {
 
 Task<> begin_disk_merge(std::shared_ptr<Qmp> qmp, std::string image) {
   const Top top = co_await find_top(qmp);
-  const std::string arguments = object({{"job-id", text(kMergeJob)},
-                                        {"device", text(qemu_disk_node(top.number))},
-                                        {"base-node", text(qemu_disk_node(0))},
-                                        {"backing-file", text(std::move(image))},
-                                        {"speed", json::Value(limits::kMergeBytesPerSecond)},
-                                        {"auto-dismiss", json::Value(false)}});
+  const std::string arguments = qmp_object({{"job-id", text(kMergeJob)},
+                                            {"device", text(qemu_disk_node(top.number))},
+                                            {"base-node", text(qemu_disk_node(0))},
+                                            {"backing-file", text(std::move(image))},
+                                            {"speed", json::Value(limits::kMergeBytesPerSecond)},
+                                            {"auto-dismiss", json::Value(false)}});
   co_await ask(qmp, "block-stream", arguments);
 }
 
@@ -170,7 +158,7 @@ Task<DiskMerge> find_disk_merge(std::shared_ptr<Qmp> qmp) {
 Task<> end_disk_merge(std::shared_ptr<Qmp> qmp) {
   auto status = co_await find_job(qmp);
   if (!status) co_return;
-  const std::string job = object({{"id", text(kMergeJob)}});
+  const std::string job = qmp_object({{"id", text(kMergeJob)}});
   if (*status != "concluded") co_await try_ask(qmp, "job-cancel", job);
   const SteadyTime deadline =
       SteadyClock::now() + limits::kPauseTimeout;  // what is in flight is a disk's write

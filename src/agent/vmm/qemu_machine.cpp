@@ -14,7 +14,6 @@
 #include "core/base/codec.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/json/writer.h"
 #include "core/log/log.h"
 #include "linux/file.h"
 #include "linux/procfs.h"
@@ -43,15 +42,6 @@ bool has_thread_in(char wanted, std::int64_t pid) {
     if (stat && stat->state == wanted) return true;
   }
   return false;
-}
-
-std::string object(std::initializer_list<std::pair<std::string_view, json::Value>> members) {
-  std::string text;
-  json::Writer writer(text);
-  writer.begin_object();
-  for (const auto& [name, value] : members) writer.member(name, value);
-  writer.end_object();
-  return text;
 }
 
 }  // namespace
@@ -128,9 +118,9 @@ Task<> QemuMachine::connect(std::chrono::milliseconds timeout) {
 
 Task<> QemuMachine::load_state(sys::FdView file) {
   auto state = state_;
-  const std::string name = object({{"fdname", json::Value(std::string("state"))}});
+  const std::string name = qmp_object({{"fdname", json::Value(std::string("state"))}});
   co_await state->monitor()->execute("getfd", name, limits::kCommandTimeout, file);
-  const std::string uri = object({{"uri", json::Value(std::string("fd:state"))}});
+  const std::string uri = qmp_object({{"uri", json::Value(std::string("fd:state"))}});
   co_await state->monitor()->execute("migrate-incoming", uri, limits::kCommandTimeout);
   const SteadyTime deadline = SteadyClock::now() + limits::kLoadTimeout;
   for (;;) {
@@ -177,11 +167,11 @@ Task<> QemuMachine::resume() {
 
 Task<> QemuMachine::save_state(sys::FdView file) {
   auto state = state_;
-  const std::string set = object({{"fdset-id", json::Value(std::int64_t{kStateFdset})}});
+  const std::string set = qmp_object({{"fdset-id", json::Value(std::int64_t{kStateFdset})}});
   const auto added = co_await state->monitor()->execute("add-fd", set, limits::kCommandTimeout, file);
   // live: QEMU would give up its locks on the disk as the source of a migration does; this machine may run
   // on.
-  const std::string arguments = object(
+  const std::string arguments = qmp_object(
       {{"filename", json::Value(fmt::format("/dev/fdset/{}", kStateFdset))}, {"live", json::Value(false)}});
   std::exception_ptr failure;
   try {
@@ -294,9 +284,9 @@ Task<std::string> QemuMachine::console() {
 // Reading takes the bytes out of QEMU's ring, so we keep them. Quiet about failures but cancellation.
 Task<> QemuMachine::read_console(std::shared_ptr<State> state) {
   if (state->end || !state->qmp || state->qmp->closed()) co_return;
-  const std::string arguments = object({{"device", json::Value(std::string(kQemuConsole))},
-                                        {"size", json::Value(std::int64_t{limits::kConsoleBytes})},
-                                        {"format", json::Value(std::string("base64"))}});
+  const std::string arguments = qmp_object({{"device", json::Value(std::string(kQemuConsole))},
+                                            {"size", json::Value(std::int64_t{limits::kConsoleBytes})},
+                                            {"format", json::Value(std::string("base64"))}});
   try {
     const json::Value answer = co_await state->qmp->execute("ringbuf-read", arguments, kConsoleTimeout);
     const std::string* text = answer.as_string();

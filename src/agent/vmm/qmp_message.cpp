@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/json/reader.h"
+#include "core/json/writer.h"
 
 namespace wrenn::agent::vmm {
 
@@ -26,6 +27,15 @@ json::Value copy_of(const json::Value* value) {
 }
 
 }  // namespace
+
+std::string qmp_object(std::initializer_list<std::pair<std::string_view, json::Value>> members) {
+  std::string text;
+  json::Writer writer(text);
+  writer.begin_object();
+  for (const auto& [name, value] : members) writer.member(name, value);
+  writer.end_object();
+  return text;
+}
 
 std::optional<QmpMessage> parse_qmp(std::string_view line) {
   const auto value = parse_object(line);

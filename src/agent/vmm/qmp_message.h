@@ -1,11 +1,13 @@
-// The lines that QEMU's monitor sends. The VMM is exposed to a hostile guest, so nothing here trusts it:
-// lengths are bounded, and what is malformed is absent.
+// What goes to QEMU's monitor, and the lines that it sends. The VMM is exposed to a hostile guest, so nothing
+// here trusts it: lengths are bounded, and what is malformed is absent.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/json/value.h"
 
@@ -18,6 +20,9 @@ struct QmpMessage {
   std::string text;      // event: its name; failure: QEMU's explanation
   json::Value data;      // event: its data; answer: the returned value; greeting: its content
 };
+
+// The arguments of a command, or one of them.
+std::string qmp_object(std::initializer_list<std::pair<std::string_view, json::Value>> members);
 
 // Absent when the line is no message of the protocol.
 std::optional<QmpMessage> parse_qmp(std::string_view line);
