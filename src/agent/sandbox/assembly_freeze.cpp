@@ -60,6 +60,7 @@ Task<> Assembly::prepare_switch(DiskSwitch& disk) {
 // A crash came into a switch: what the machine writes to says whether it took place.
 Task<> Assembly::settle_switch() {
   if (!record_.disk_before) co_return;
+  co_await machine_->end_disk_merge();  // the overlay, if the machine has it and does not use it
   DiskSwitch disk;
   disk.before = *record_.disk_before;
   disk.next = *record_.disk;

@@ -148,8 +148,8 @@ class Machine {
   // pause(), Error(failed_precondition) when one goes on already or the VMM refuses.
   virtual Task<> begin_disk_merge(std::string image) = 0;
   virtual Task<DiskMerge> disk_merge() = 0;
-  // Ends it, at its goal or not, and closes the files that are not in use any more. Nothing to do without
-  // one. Throws as pause().
+  // Ends it, at its goal or not, if there is one, and closes the files that are not in use any more: those
+  // that were merged, and one that push_overlay() left when the agent ended in the middle. Throws as pause().
   virtual Task<> end_disk_merge() = 0;
   // Ends the process at once (SIGKILL; a capsule is never asked) and returns when it is gone. Idempotent.
   // Throws Error(deadline_exceeded) when the kernel does not let it die.

@@ -86,7 +86,7 @@ Task<> close_unused(std::shared_ptr<Qmp> qmp, int top) {
   if (const auto* list = nodes.as_array())
     for (const json::Value& node : *list)
       if (const auto number = number_after(kQemuDiskPrefix, node.text_of("node-name")))
-        if (*number > 0 && *number < top) between.push_back(*number);
+        if (*number != 0 && *number != top) between.push_back(*number);
   // From above: each holds the one below it. Those still in use are refused.
   std::sort(between.rbegin(), between.rend());
   for (const int number : between)
@@ -157,9 +157,8 @@ Task<DiskMerge> find_disk_merge(std::shared_ptr<Qmp> qmp) {
 
 Task<> end_disk_merge(std::shared_ptr<Qmp> qmp) {
   auto status = co_await find_job(qmp);
-  if (!status) co_return;
   const std::string job = qmp_object({{"id", text(kMergeJob)}});
-  if (*status != "concluded") co_await try_ask(qmp, "job-cancel", job);
+  if (status && *status != "concluded") co_await try_ask(qmp, "job-cancel", job);
   const SteadyTime deadline =
       SteadyClock::now() + limits::kPauseTimeout;  // what is in flight is a disk's write
   while (status && *status != "concluded") {
