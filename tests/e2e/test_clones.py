@@ -26,7 +26,7 @@ print(json.dumps({
 
 
 def facts(capsule):
-    return json.loads(capsule.exec("python3", "-c", FACTS)["stdout"])
+    return json.loads(capsule.exec("python3", "-c", FACTS, timeout_sec=120)["stdout"])  # twenty at once take their time
 
 
 def uptime(capsule):
