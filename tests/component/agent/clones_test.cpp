@@ -298,6 +298,7 @@ static Task<> fork_fails(World& world) {
   const auto parent = create_request();
   co_await agent.sandboxes().create(parent);
   const auto before = world.census();
+  const int inits = world.inits;
   world.fail(fork_step);
   std::string failure;
   try {
@@ -306,6 +307,7 @@ static Task<> fork_fails(World& world) {
     failure = error.what();
   }
   CHECK(failure.find("made to fail") != std::string::npos);
+  CHECK(world.inits == inits);  // nobody is let in before all run
   co_await agent.host().slots.settle();
   CHECK(world.census() == before);
   CHECK(agent.sandboxes().list().size() == 1);
