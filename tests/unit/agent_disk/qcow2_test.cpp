@@ -21,13 +21,13 @@ TEST_CASE("the header has every field where the format says") {
       "00000010"
       "0000000140000000"  // cluster_bits 16, size
       "00000000"
-      "00000014"          // no encryption, 20 L1 entries of 256 MiB
+      "0000000a"          // no encryption, 10 L1 entries of 512 MiB
       "0000000000030000"  // L1 table in cluster 3
       "0000000000010000"
       "00000001"  // refcount table in cluster 1, one cluster
       "00000000"
       "0000000000000000"  // no snapshots
-      "0000000000000010"  // incompatible: extended L2 entries
+      "0000000000000000"  // incompatible
       "0000000000000000"
       "0000000000000000"  // compatible, autoclear
       "00000004"
@@ -45,10 +45,10 @@ TEST_CASE("the header has every field where the format says") {
   CHECK(hex_encode(layout.pieces[2].bytes) == "0001000100010001");
   CHECK(layout.file_bytes == 0x40000);
 
-  // 16 TiB need eight clusters of L1 table, all of them counted.
+  // 16 TiB need four clusters of L1 table, all of them counted.
   const Qcow2Layout largest = plan_qcow2(16ULL << 40, "/x");
-  CHECK(largest.file_bytes == 11 * 0x10000);
-  CHECK(largest.pieces[2].bytes.size() == 22);
+  CHECK(largest.file_bytes == 7 * 0x10000);
+  CHECK(largest.pieces[2].bytes.size() == 14);
 
   const auto summary = parse_qcow2_head(head + std::string(kQcow2HeadBytes - head.size(), '\0'));
   REQUIRE(summary);
