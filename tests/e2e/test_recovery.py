@@ -42,7 +42,7 @@ def test_a_create_cut_short_leaves_nothing(directory, start):
 
     def create():
         try:
-            platform.request("POST", "/v1/capsules", {"memory_mb": 256}, headers={"Prefer": "wait=60"})
+            platform.request("POST", "/v1/capsules", {"memory_mb": 256, "boot": "cold"}, headers={"Prefer": "wait=60"})
         except OSError:
             pass  # that is what the kill does to it
 
