@@ -204,13 +204,6 @@ std::vector<Run> without(const std::vector<Run>& runs, const std::vector<Run>& k
   return left;
 }
 
-std::vector<Run> join(const std::vector<Run>& some, const std::vector<Run>& others) {
-  std::vector<Run> all(some);
-  all.insert(all.end(), others.begin(), others.end());
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
 }  // namespace
 
 PageWriter::PageWriter(vmm::MachineRecord machine, sys::FdView out)
@@ -221,9 +214,10 @@ PageWriter::PageWriter(vmm::MachineRecord machine, sys::FdView out)
 void PageWriter::look() {
   auto page_map = sys::PageMap::open(static_cast<pid_t>(machine_.pid));
   if (!page_map) throw_error(ErrorCode::data_loss, "the machine monitor {} is gone", machine_.pid);
-  const std::vector<Run> fresh = without(page_map->dirty_pages(memory_.start, memory_.length()), found_);
+  std::vector<Run> known = runs_;
+  std::sort(known.begin(), known.end());
+  const std::vector<Run> fresh = without(page_map->dirty_pages(memory_.start, memory_.length()), known);
   runs_.insert(runs_.end(), fresh.begin(), fresh.end());
-  found_ = join(found_, fresh);
   pages_ += sys::total_pages(fresh);
   chunks_.resize(cut((data_bytes() + kChunkBytes - 1) / kChunkBytes));
   if (::ftruncate(out_.get(), static_cast<off_t>(kDataOffset + data_bytes())) != 0)

@@ -62,8 +62,7 @@ class PageWriter {
   vmm::MachineRecord machine_;
   sys::FdView out_;
   sys::Mapping memory_;
-  std::vector<sys::PageRun> found_;  // in order, as it was last
-  std::vector<sys::PageRun> runs_;   // in the order of the data
+  std::vector<sys::PageRun> runs_;  // in the order of the data
   std::uint64_t pages_ = 0;
   std::vector<Chunk> chunks_;
 };
