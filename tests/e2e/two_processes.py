@@ -3,13 +3,12 @@
 import hashlib
 import os
 import secrets
-import signal
 import sqlite3
 import subprocess
 import tempfile
 import time
 
-from wrenn_platform import BINARY, START_SECONDS, STOP_SECONDS, Platform, free_port
+from wrenn_platform import BINARY, START_SECONDS, Platform, drop, end, free_port
 
 
 class Split(Platform):
@@ -75,34 +74,15 @@ class Split(Platform):
     def kill_control_plane(self):
         self.process.kill()
         self.process.wait()
-        self.close_log()
-
-    def close_log(self):
-        if self.log:
-            self.log.close()
-            os.unlink(self.log.name)
-            self.log = None
+        self.log = drop(self.log)
 
     def kill_agent(self):
         self.agent.kill()
         self.agent.wait()
-        self.close_agent_log()
-
-    def close_agent_log(self):
-        if self.agent_log:
-            self.agent_log.close()
-            os.unlink(self.agent_log.name)
-            self.agent_log = None
+        self.agent_log = drop(self.agent_log)
 
     def stop(self):
         """The control plane first, as `wrenn dev` does."""
         super().stop()
-        if self.agent and self.agent.poll() is None:
-            self.agent.send_signal(signal.SIGTERM)
-            try:
-                self.agent.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.agent.kill()
-                self.agent.wait()
-                raise AssertionError(f"the agent did not end:\n{self.agent_text()}")
-        self.close_agent_log()
+        end(self.agent, "the agent", self.agent_text)
+        self.agent_log = drop(self.agent_log)

@@ -44,6 +44,26 @@ class Answer:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
+def end(process, name, said):
+    """By SIGTERM, if it runs; that it does not end in time is a failure, told with what it `said()`."""
+    if not process or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f"{name} did not end:\n{said()}")
+
+
+def drop(log):
+    """Closes and removes a log, if there is one; returns None to put in its place."""
+    if log:
+        log.close()
+        os.unlink(log.name)
+
+
 class Platform:
     def __init__(self, directory=DIR, extra=(), environment=None, log_level="debug", binary=BINARY):
         self.binary = binary
@@ -77,18 +97,8 @@ class Platform:
         return self
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise AssertionError(f"wrenn dev did not end:\n{self.log_text()}")
-        if self.log:
-            self.log.close()
-            os.unlink(self.log.name)
-            self.log = None
+        end(self.process, "wrenn dev", self.log_text)
+        self.log = drop(self.log)
 
     def kill(self):
         self.process.kill()
