@@ -12,7 +12,7 @@
 // No extended L2 entries, though a first write of 4 KiB would then not copy a whole cluster from the image:
 // before QEMU 8.1 copy-on-read asserts on a cluster of which only parts are allocated ("skip_bytes < pnum",
 // block/io.c) [seen with 7.2.22], and a merge of layers in a running machine is copy-on-read. Files of
-// earlier versions have them and are still opened.
+// earlier versions have them; they are still opened, but nothing is merged into them.
 
 namespace wrenn::agent::disk {
 

@@ -144,8 +144,9 @@ class Machine {
   virtual Task<std::size_t> disk_layers() = 0;
   // Begins to copy what the layers hold into the disk's own file (qcow2), slowly, beside the running guest
   // (limits::kMergeBytesPerSecond). Once that has ended the file lies on the image alone, and disk_layers()
-  // is 1; before, the chain is as it was. `image` is the image's path, for the file's header. Throws as
-  // pause(), Error(failed_precondition) when one goes on already or the VMM refuses.
+  // is 1; before, the chain is as it was. `image` is the image's path, for the file's header. Leaves a disk
+  // alone whose own file has extended L2 entries, as earlier versions wrote them. Throws as pause(),
+  // Error(failed_precondition) when one goes on already or the VMM refuses.
   virtual Task<> begin_disk_merge(std::string image) = 0;
   virtual Task<DiskMerge> disk_merge() = 0;
   // Ends it, at its goal or not, if there is one, and closes the files that are not in use any more: those

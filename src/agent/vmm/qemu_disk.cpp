@@ -53,7 +53,15 @@ std::optional<int> number_after(std::string_view prefix, std::string_view name) 
 struct Top {
   int number = 0;          // of its node
   std::size_t layers = 0;  // files below it
+  bool extended_l2 = false;
 };
+
+bool has_extended_l2(const json::Value& inserted) {
+  const json::Value* value = &inserted;
+  for (const char* key : {"image", "format-specific", "data", "extended-l2"})
+    if ((value = value->find(key)) == nullptr) return false;
+  return value->as_bool().value_or(false);
+}
 
 Task<Top> find_top(std::shared_ptr<Qmp> qmp) {
   const json::Value devices = co_await ask(qmp, "query-block");
@@ -64,7 +72,8 @@ Task<Top> find_top(std::shared_ptr<Qmp> qmp) {
       const auto number = number_after(kQemuDiskPrefix, inserted->text_of("node-name"));
       const json::Value* depth = inserted->find("backing_file_depth");
       const auto layers = depth == nullptr ? std::nullopt : depth->as_int64();
-      if (number && layers && *layers >= 0) co_return Top{*number, static_cast<std::size_t>(*layers)};
+      if (number && layers && *layers >= 0)
+        co_return Top{*number, static_cast<std::size_t>(*layers), has_extended_l2(*inserted)};
     }
   }
   throw_error(ErrorCode::internal, "QEMU does not say what its disk is");
@@ -140,6 +149,8 @@ Task<std::size_t> count_disk_layers(std::shared_ptr<Qmp> qmp) {
 
 Task<> begin_disk_merge(std::shared_ptr<Qmp> qmp, std::string image) {
   const Top top = co_await find_top(qmp);
+  // A file of an earlier wrenn: a merge into it would end QEMU (agent/disk/qcow2.cpp).
+  if (top.extended_l2) co_return;
   const std::string arguments = qmp_object({{"job-id", text(kMergeJob)},
                                             {"device", text(qemu_disk_node(top.number))},
                                             {"base-node", text(qemu_disk_node(0))},
