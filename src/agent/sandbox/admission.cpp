@@ -51,10 +51,7 @@ const Row& row(SandboxState state) noexcept {
   return kError;
 }
 
-}  // namespace
-
-Admission admit(SandboxState state, Command command) noexcept {
-  const Row& answers = row(state);
+Admission answer(const Row& answers, Command command) noexcept {
   switch (command) {
     case Command::create:
       return answers.create;
@@ -76,6 +73,17 @@ Admission admit(SandboxState state, Command command) noexcept {
       return answers.ttl_due;
   }
   return kIgnore;
+}
+
+}  // namespace
+
+Admission admit(SandboxState state, std::optional<Command> operation, Command command) noexcept {
+  const bool comes_later = operation && command != Command::destroy;
+  if (comes_later && keeps_state(*operation)) return command == Command::ttl_due ? kIgnore : kWait;
+  const Admission found = answer(row(state), command);
+  // A rollback of what has just failed, a resume of what has just been paused: the rests are still being
+  // freed.
+  return comes_later && found == kAccept ? kWait : found;
 }
 
 std::string_view to_string(Command command) noexcept {

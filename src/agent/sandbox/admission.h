@@ -1,6 +1,7 @@
 // Which command a sandbox accepts in which state. Pure: the driver asks, then acts.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "core/base/error.h"
@@ -47,12 +48,16 @@ struct Admission {
   bool operator==(const Admission&) const = default;
 };
 
-// While a freeze, or what follows a merge, is under way the sandbox keeps its state, and this table does not
-// tell: only a destroy comes in then, all else waits, a time-out that is due is ignored (driver.cpp).
+// Whether a sandbox keeps its state while `operation` is under way, so that the state does not tell of it.
+constexpr bool keeps_state(Command operation) noexcept {
+  return operation == Command::freeze || operation == Command::merged;
+}
+
+// Of `command`, in `state`, while `operation` is under way (absent: none is).
 //
 // Total: every state and command has an answer. `pending`, `missing` and `stopped` never occur on an agent;
 // they are treated as `error`.
-Admission admit(SandboxState state, Command command) noexcept;
+Admission admit(SandboxState state, std::optional<Command> operation, Command command) noexcept;
 
 std::string_view to_string(Command command) noexcept;
 std::string_view to_string(Verdict verdict) noexcept;

@@ -90,20 +90,9 @@ Task<> Driver::handle(Message message) {
   if (message.command == Command::vmm_exited && message.serial != machine_serial_)
     co_return;  // of an earlier machine
   if (message.command == Command::ttl_due && !activity_->is_due(SteadyClock::now())) co_return;
-  const bool keeps_state = operation_ == Command::freeze || operation_ == Command::merged;
-  if (keeps_state && message.command != Command::destroy) {
-    if (message.command != Command::ttl_due) waiting_.push_back(std::move(message));
-    co_return;
-  }
-  const Admission admission = admit(state_, message.command);
+  const Admission admission = admit(state_, operation_, message.command);
   switch (admission.verdict) {
     case Verdict::accept:
-      // A rollback of what has just failed, a resume of what has just been paused: the rests are still being
-      // freed.
-      if (operation_ && message.command != Command::destroy) {
-        waiting_.push_back(std::move(message));
-        break;
-      }
       if (operation_) co_await interrupt();
       if (gone_) {  // the create that was interrupted has undone itself
         give(message.answer, nullptr);

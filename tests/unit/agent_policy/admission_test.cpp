@@ -17,7 +17,7 @@ constexpr SandboxState kStates[] = {pending,  starting, running, pausing, paused
                                     resuming, stopping, stopped, missing, error};
 
 Verdict verdict(SandboxState state, Command command) {
-  return admit(state, command).verdict;
+  return admit(state, std::nullopt, command).verdict;
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ TEST_CASE("the table of admission", "[admission]") {
   for (const Row& row : rows)
     for (std::size_t i = 0; i < std::size(kCommands); ++i) {
       INFO(to_string(row.state) << " + " << to_string(kCommands[i]));
-      CHECK(admit(row.state, kCommands[i]) == row.answers[i]);
+      CHECK(admit(row.state, std::nullopt, kCommands[i]) == row.answers[i]);
     }
 }
 
@@ -56,7 +56,7 @@ TEST_CASE("rules that hold for every state", "[admission]") {
     CHECK((destroy == Verdict::accept || destroy == Verdict::merge));
     for (const Command command : kCommands) {
       INFO(to_string(command));
-      const Admission admission = admit(state, command);
+      const Admission admission = admit(state, std::nullopt, command);
       CHECK((admission.verdict == Verdict::refuse) == (admission.refusal != Refusal::none));
       if (is_transient(state) && admission.verdict == Verdict::accept && state != pending)
         CHECK(command == Command::destroy);
@@ -70,6 +70,31 @@ TEST_CASE("rules that hold for every state", "[admission]") {
       if (own) CHECK(admission.verdict != Verdict::refuse);
     }
   }
+}
+
+TEST_CASE("what comes into an operation that keeps the state waits for its end", "[admission]") {
+  for (const Command operation : {Command::freeze, Command::merged}) {
+    REQUIRE(keeps_state(operation));
+    for (const SandboxState state : {running, paused})
+      for (const Command command : kCommands) {
+        INFO(to_string(state) << " + " << to_string(command) << " in " << to_string(operation));
+        const Verdict expected = command == Command::destroy   ? Verdict::accept
+                                 : command == Command::ttl_due ? Verdict::ignore
+                                                               : Verdict::wait;
+        CHECK(admit(state, operation, command).verdict == expected);
+      }
+  }
+}
+
+TEST_CASE("only a destroy begins before the operation under way has ended", "[admission]") {
+  for (const SandboxState state : kStates)
+    for (const Command operation : kCommands)
+      for (const Command command : kCommands) {
+        INFO(to_string(state) << " + " << to_string(command) << " in " << to_string(operation));
+        if (admit(state, operation, command).verdict == Verdict::accept) CHECK(command == Command::destroy);
+      }
+  // What has failed is still being freed.
+  CHECK(admit(error, Command::vmm_exited, Command::rollback).verdict == Verdict::wait);
 }
 
 // A model of the driver: random commands and random ends of operations. Whatever the order, every command
@@ -95,7 +120,7 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       waiters = count;
       state = command == Command::pause || command == Command::ttl_due     ? pausing
               : command == Command::resume || command == Command::rollback ? resuming
-              : command == Command::freeze || command == Command::merged   ? state  // keeps it
+              : keeps_state(command)                                       ? state
               : command == Command::vmm_exited ? error  // frees what is left of it
                                                : stopping;
     };
@@ -133,22 +158,9 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       for (const Command command : again) gone ? void(++answered) : give(command);
     };
     give = [&](Command command) {
-      const bool keeps_state = operation == Command::freeze || operation == Command::merged;
-      if (keeps_state && command != Command::destroy) {  // as driver.cpp has it
-        if (command != Command::ttl_due)
-          waiting.push_back(command);
-        else
-          ++answered;
-        return;
-      }
-      const Admission admission = admit(state, command);
+      const Admission admission = admit(state, operation, command);
       switch (admission.verdict) {
         case Verdict::accept:
-          if (operation && command == Command::rollback) {  // of what has just failed
-            REQUIRE(*operation == Command::vmm_exited);
-            waiting.push_back(command);
-            break;
-          }
           if (operation) {
             REQUIRE(command == Command::destroy);
             answered += waiters;  // with "cancelled"
@@ -186,8 +198,7 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
       }
       if (gone) break;
       if (is_transient(state)) REQUIRE(operation.has_value());
-      if (operation && operation != Command::freeze && operation != Command::merged)
-        REQUIRE((is_transient(state) || state == error));
+      if (operation && !keeps_state(*operation)) REQUIRE((is_transient(state) || state == error));
     }
     while (!gone) {
       if (operation) {
