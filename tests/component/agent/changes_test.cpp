@@ -1,6 +1,8 @@
 // Who waits for changes is told what nobody asked for, and nothing else.
 #include <catch2/catch.hpp>
 
+#include <optional>
+
 #include "agent/limits.h"
 #include "service_test.h"
 
@@ -11,11 +13,24 @@ using model::SandboxState;
 
 namespace {
 
-Task<> wait(api::AgentClient& client, api::agent::ChangesRequest request, api::agent::ChangesResponse& answer,
-            bool& answered) {
-  answer = co_await client.wait_for_changes(std::move(request));
-  answered = true;
-}
+// A call that is on its way. Whoever made it ends with join().
+struct Waiting {
+  Waiting(const asio::any_io_executor& executor, api::AgentClient& client,
+          const api::agent::ChangesResponse& since)
+      : scope_(executor, "test") {
+    scope_.spawn(ask_on(client, {since.epoch, since.revision, 60'000}));
+  }
+  Task<> join() { co_await scope_.join(); }
+
+  std::optional<api::agent::ChangesResponse> answer;
+
+ private:
+  Task<> ask_on(api::AgentClient& client, api::agent::ChangesRequest request) {
+    answer = co_await client.wait_for_changes(std::move(request));
+  }
+
+  async::Scope scope_;
+};
 
 Task<api::agent::ChangesResponse> ask(api::AgentClient& client, std::string epoch, std::int64_t revision,
                                       std::chrono::milliseconds patience) {
@@ -43,16 +58,13 @@ Task<> told_of_an_end(World& world) {
   CHECK(quiet.epoch == first.epoch);
   CHECK(quiet.revision == first.revision);
 
-  api::agent::ChangesResponse answer;
-  bool answered = false;
-  async::Scope scope(executor, "test");
-  api::agent::ChangesRequest waiting{first.epoch, first.revision, 60'000};
-  scope.spawn(wait(service.client, waiting, answer, answered));
+  Waiting waiting(executor, service.client, first);
   co_await async::sleep(50ms);
-  CHECK_FALSE(answered);
+  CHECK_FALSE(waiting.answer);
   world.end(world.pids().back(), agent::vmm::MachineEnd::Cause::failed);
-  co_await scope.join();
-  CHECK(answer.revision > first.revision);
+  co_await waiting.join();
+  REQUIRE(waiting.answer);
+  CHECK(waiting.answer->revision > first.revision);
   // Whoever looks now, while its rests are being freed, sees what is going on and why.
   const auto list = co_await service.client.list();
   REQUIRE(list.sandboxes.size() == 1);
@@ -61,7 +73,7 @@ Task<> told_of_an_end(World& world) {
   CHECK(list.agent_up_ms > 0);
 
   // Another epoch's revision says nothing, not even an equal one.
-  const auto other = co_await ask(service.client, "another", answer.revision, 1min);
+  const auto other = co_await ask(service.client, "another", waiting.answer->revision, 1min);
   CHECK(other.epoch == first.epoch);
   co_await service.client.destroy(id);
   co_await service.end();
@@ -88,16 +100,12 @@ Task<> ends_with_the_agent(World& world) {
   const auto executor = co_await asio::this_coro::executor;
   Service service(executor, world);
   const auto first = co_await ask(service.client, "", 0, 0ms);
-  api::agent::ChangesResponse answer;
-  bool answered = false;
-  async::Scope scope(executor, "test");
-  api::agent::ChangesRequest waiting{first.epoch, first.revision, 60'000};
-  scope.spawn(wait(service.client, waiting, answer, answered));
+  Waiting waiting(executor, service.client, first);
   co_await async::sleep(50ms);
   service.agent.sandboxes().changes().close();
-  co_await scope.join();
-  CHECK(answered);
-  CHECK(answer.revision == first.revision);
+  co_await waiting.join();
+  REQUIRE(waiting.answer);
+  CHECK(waiting.answer->revision == first.revision);
   co_await service.end();
 }
 

@@ -30,6 +30,12 @@ static Task<> wait_for_merge(std::shared_ptr<FakeProcess> process, vmm_state sta
   }
 }
 
+static Task<> end_empty(World& world, FakeAgent& agent, std::string id) {
+  co_await agent.sandboxes().destroy(id);
+  co_await check_empty(world, agent);
+  co_await agent.end();
+}
+
 static Task<> merges(World& world) {
   FakeAgent agent(co_await asio::this_coro::executor, world);
   const std::string id = co_await sandbox_with_long_chain(agent);
@@ -45,9 +51,7 @@ static Task<> merges(World& world) {
   co_await agent.host().layers.collect();
   co_await agent.sandboxes().rollback({id, "cp-0"});
   CHECK(layers_of(agent, id) == 1);
-  co_await agent.sandboxes().destroy(id);
-  co_await check_empty(world, agent);
-  co_await agent.end();
+  co_await end_empty(world, agent, id);
 }
 TEST_CASE("a long chain of files is merged while the machine runs", "[agent]") {
   in_world(merges);
@@ -64,9 +68,7 @@ static Task<> cut_short(World& world) {
   co_await wait_for_merge(process, vmm_state::going);
   co_await agent.sandboxes().pause(id, "");
   CHECK(layers_of(agent, id) == agent::limits::kDiskLayersMerge + 2);
-  co_await agent.sandboxes().destroy(id);
-  co_await check_empty(world, agent);
-  co_await agent.end();
+  co_await end_empty(world, agent, id);
 }
 TEST_CASE("an operation ends the merge of a disk's files, and all are still named", "[agent]") {
   in_world(cut_short);
@@ -90,9 +92,7 @@ static Task<> found_again(World& world) {
   co_await wait_for_merge(process, vmm_state::none);
   co_await agent.sandboxes().create_checkpoint({id, "later", ""});
   CHECK(layers_of(agent, id) == 1);
-  co_await agent.sandboxes().destroy(id);
-  co_await check_empty(world, agent);
-  co_await agent.end();
+  co_await end_empty(world, agent, id);
 }
 TEST_CASE("a merge that ended while no agent ran is noticed", "[agent]") {
   in_world(found_again);
