@@ -4,6 +4,7 @@ import fcntl
 import glob
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -157,6 +158,12 @@ def census(directory, without=None):
 def machines(directory):
     """Process id and arguments of each."""
     return census(directory).get("processes", [])
+
+
+def kill_machines(directory):
+    """Those that a test which failed left, or that it wants dead."""
+    for line in machines(directory):
+        os.kill(int(line.split(" ")[0]), signal.SIGKILL)
 
 
 def census_soon(directory, without, seconds=12):

@@ -1,9 +1,8 @@
 import os
-import signal
 
 import pytest
 
-from census import census, census_soon, machines
+from census import census, census_soon, kill_machines
 from wrenn_platform import DIR, Platform
 
 
@@ -60,8 +59,7 @@ def start(directory):
     for platform in started:
         if platform.process and platform.process.poll() is None:
             platform.stop()
-    for line in machines(directory):  # of a test that failed
-        os.kill(int(line.split(" ")[0]), signal.SIGKILL)
+    kill_machines(directory)
 
 
 def check_mechanisms(capsule):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from branches import WAIT, goes_on, machine_pid, record, start_counter, told, wait_for
-from census import census, census_soon, machines
+from census import census, census_soon, kill_machines, machines
 from sockets import Session, output
 from test_gateway import start_program
 from two_processes import Split
@@ -31,13 +31,11 @@ def apart(directory):
             platform.start_agent()
         if platform.process.poll() is not None:
             platform.start_control_plane()
-        for capsule in platform.request("GET", "/v1/capsules").json():
-            Capsule(platform, capsule["id"]).destroy()
+        platform.destroy_all()
         assert census_soon(directory, before) == {}
     finally:
         platform.stop()
-        for line in machines(directory):  # of a test that failed
-            os.kill(int(line.split(" ")[0]), signal.SIGKILL)
+        kill_machines(directory)
 
 
 def reason(capsule):

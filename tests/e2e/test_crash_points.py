@@ -18,7 +18,7 @@ import time
 import pytest
 
 from branches import WAIT, agent_metrics, wait_for
-from census import census, census_soon, machines
+from census import census, census_soon, kill_machines, machines
 from wrenn_platform import BINARY, DIR, Capsule, Platform
 
 CRASHING = os.environ.get("WRENN_CRASH_BINARY", os.path.join(os.path.dirname(BINARY), "tests/crash/wrenn-crash"))
@@ -234,13 +234,11 @@ def crashing(home, clean):
     platform.start()
     yield platform
     try:
-        for capsule in platform.request("GET", "/v1/capsules").json():
-            Capsule(platform, capsule["id"]).destroy()
+        platform.destroy_all()
         assert census_soon(home, clean) == {}
     finally:
         platform.kill()
-        for line in machines(home):  # of a test that failed
-            os.kill(int(line.split(" ")[0]), 9)
+        kill_machines(home)
 
 
 def ignore_state():
@@ -379,8 +377,7 @@ def test_spares(home, clean):
     finally:
         if crashing.process.poll() is None:
             crashing.kill()
-        for line in machines(home):
-            os.kill(int(line.split(" ")[0]), 9)
+        kill_machines(home)
 
 
 def create_and_destroy(platform):

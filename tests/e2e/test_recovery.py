@@ -1,11 +1,10 @@
 """wrenn dies at the worst moments; what comes back after its next start, and what must not stay behind."""
 
 import os
-import signal
 import threading
 
 from branches import checkpoint, fork, goes_on, pause, resume, rollback, snapshot, start_counter, told, wait_for
-from census import census, census_soon, machines
+from census import census, census_soon, kill_machines, machines
 from wrenn_platform import Capsule
 
 
@@ -60,8 +59,7 @@ def test_a_machine_that_died_meanwhile_is_told(directory, start):
     platform = start()
     capsule = platform.create(memory_mb=256)
     platform.kill()
-    for line in machines(directory):
-        os.kill(int(line.split(" ")[0]), signal.SIGKILL)
+    kill_machines(directory)
     capsule = Capsule(start(), capsule.id)
     wait_for(lambda: capsule.status() in ("error", "stopped"), 30, "the capsule is reported as ended")
     capsule.destroy()

@@ -143,6 +143,10 @@ class Platform:
         assert capsule["status"] == "running", capsule
         return Capsule(self, capsule["id"])
 
+    def destroy_all(self):
+        for capsule in self.request("GET", "/v1/capsules").json():
+            Capsule(self, capsule["id"]).destroy()
+
     def cli(self, *arguments, stdin=None, timeout=120, binary=False):
         environment = dict(os.environ, WRENN_BASE_URL=self.url, WRENN_API_KEY=self.key)
         return subprocess.run([BINARY, *arguments], input=stdin, capture_output=True, timeout=timeout, text=not binary,
