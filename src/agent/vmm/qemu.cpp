@@ -144,7 +144,10 @@ Started spawn_qemu(const QemuOptions& options, const std::string& version, const
 class Qemu final : public Vmm {
  public:
   Qemu(async::Scope& scope, async::ThreadPool& blocking, QemuOptions options, std::string version)
-      : scope_(scope), blocking_(blocking), options_(std::move(options)), version_(std::move(version)) {}
+      : scope_(scope),
+        blocking_(blocking),
+        options_(std::move(options)),
+        version_(fmt::format("{} machine {}", version, kQemuMachine)) {}
 
   std::string version() const override { return version_; }
   std::string cpu_model(Acceleration acceleration) const override { return qemu_cpu_model(acceleration); }

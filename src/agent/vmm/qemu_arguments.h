@@ -30,6 +30,10 @@ struct QemuInvocation {
   bool disk_is_block_device = false;
 };
 
+// Goes up with every change of qemu_arguments() that changes the guest's devices: a state that was saved
+// before does not fit any more. Part of Vmm::version().
+inline constexpr int kQemuMachine = 2;
+
 // What the machine looks like to the guest must not depend on `restore`: the saved state only fits the same
 // machine.
 std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const MachineConfig& config);
