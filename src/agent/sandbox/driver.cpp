@@ -386,7 +386,7 @@ api::agent::SandboxInfo Driver::info() const {
   info.metadata["agent_version"] = host_.agent_version;
   if (!record.kernel_version.empty()) info.metadata["kernel_version"] = record.kernel_version;
   if (!record.envd_version.empty()) info.metadata["envd_version"] = record.envd_version;
-  if (record.machine) {  // "qemu 7.2.22 machine 2"
+  if (record.machine) {  // "qemu 7.2.22 machine 3"
     const auto words = split(record.machine->vmm_version, ' ');
     if (words.size() >= 2) info.metadata[std::string(words[0]) + "_version"] = words[1];
   }

@@ -6,6 +6,7 @@
 
 #include "agent/vmm/identity.h"
 #include "agent/vmm/limits.h"
+#include "agent/vmm/qemu_arguments.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
@@ -99,9 +100,9 @@ AccelerationAnswer boot_under_kvm(const AccelerationProbe& probe) {
   sys::SpawnOptions spawn;
   spawn.argv = {probe.vmm_binary,
                 "-M",
-                "microvm,acpi=on",
+                std::string(kQemuBoard),
                 "-accel",
-                "kvm",
+                std::string(kQemuKvm),
                 "-cpu",
                 "host",
                 "-m",

@@ -180,7 +180,7 @@ class Vmm {
   Vmm(const Vmm&) = delete;
   Vmm& operator=(const Vmm&) = delete;
 
-  // "qemu 7.2.22 machine 2": a saved state is only loaded by the version that wrote it, into a machine built
+  // "qemu 7.2.22 machine 3": a saved state is only loaded by the version that wrote it, into a machine built
   // the same way.
   virtual std::string version() const = 0;
   // The CPU that the guest sees under this acceleration ("host", "max"), as a snapshot's manifest records it.

@@ -95,15 +95,13 @@ std::vector<std::string> qemu_arguments(const QemuInvocation& invocation, const 
   add({invocation.binary, "-name",
        fmt::format("guest={}@{}/,process=wrenn-vm", config.sandbox_id, escape_commas(config.run_directory))});
 
-  // The machine. ACPI: Debian's kernel finds virtio-mmio devices in no other way, and such a machine has no
-  // use for the interrupt controller and the timer of a PC: QEMU's ticks 36 times a second, and each tick
-  // wakes an idle guest's vCPU [seen with KVM's trace points]. suppress-vmdesc and the two globals keep out of
-  // the saved state what xen-save-devices-state does not write and a later load would miss.
-  add({"-M", "microvm,acpi=on,pic=off,pit=off,memory-backend=ram,suppress-vmdesc=on"});
+  // suppress-vmdesc and the two globals keep out of the saved state what xen-save-devices-state does not
+  // write and a later load would miss.
+  add({"-M", fmt::format("{},memory-backend=ram,suppress-vmdesc=on", kQemuBoard)});
   add({"-global", "migration.send-configuration=off", "-global", "migration.store-global-state=off"});
   add({"-global", "virtio-mmio.force-legacy=off"});
   add({"-accel", config.acceleration == Acceleration::kvm
-                     ? std::string("kvm")
+                     ? std::string(kQemuKvm)
                      : fmt::format("tcg,tb-size={}", invocation.tcg_buffer_mib)});
   add({"-cpu", qemu_cpu_model(config.acceleration)});
   add({"-smp", fmt::format("cpus={},maxcpus={}", config.vcpus, config.vcpus)});
