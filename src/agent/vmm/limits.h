@@ -30,8 +30,8 @@ inline constexpr std::size_t kErrorBytes = 2048;         // of that in a message
 
 // Does it hang? It answers within milliseconds. It is asked so often, and then for so many slices of time
 // before it is given up: together, with the end of the process, at most 2 s. A slice in which our own loop
-// was late by as much again does not count. A VMM whose thread wants a CPU, or waits for the host's disk,
-// gets the longer patience.
+// was late by as much again does not count. A VMM of which any thread wants a CPU, or waits for the host's
+// disk, gets the longer patience.
 inline constexpr auto kProbeInterval = 500ms;
 inline constexpr auto kProbeSlice = 100ms;
 inline constexpr int kProbeSlices = 10;

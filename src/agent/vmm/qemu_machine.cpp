@@ -34,12 +34,12 @@ constexpr auto kConsoleTimeout = std::chrono::milliseconds(1000);
 constexpr auto kLoadPoll = std::chrono::milliseconds(1);
 constexpr int kStateFdset = 100;
 
-bool has_thread_in(char wanted, std::int64_t pid) {
+bool has_busy_thread(std::int64_t pid) {
   for (const std::string& name :
        sys::try_list_directory(fmt::format("/proc/{}/task", pid)).value_or(std::vector<std::string>())) {
     const auto tid = parse_int<pid_t>(name);
     const auto stat = tid ? sys::read_proc_stat(*tid) : std::nullopt;
-    if (stat && stat->state == wanted) return true;
+    if (stat && (stat->state == 'R' || stat->state == 'D')) return true;
   }
   return false;
 }
@@ -248,9 +248,9 @@ Task<std::optional<std::string>> QemuMachine::find_hang() {
     const auto stat = sys::read_proc_stat(static_cast<pid_t>(state->record.pid));
     if (!stat) break;  // gone
     doing = stat->state;
-    // Wants a CPU; waits for the host's disk, perhaps by way of one of its own threads.
-    const bool busy = doing == 'R' || doing == 'D' || has_thread_in('D', state->record.pid);
-    if (!busy || waited >= limits::kProbeSlicesBusy)
+    // One that wants a CPU or waits for the host's disk: the others wait for it, asleep, since all of them
+    // share QEMU's big lock.
+    if (!has_busy_thread(state->record.pid) || waited >= limits::kProbeSlicesBusy)
       co_return fmt::format("no answer for {} ms, process state {}", waited * limits::kProbeSlice.count(),
                             doing);
   }
