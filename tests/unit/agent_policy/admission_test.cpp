@@ -180,6 +180,8 @@ TEST_CASE("random sequences of commands all come to an end", "[admission][proper
           break;
         case Verdict::wait:
           REQUIRE(operation.has_value());
+          if (!is_transient(state) && !keeps_state(*operation))  // of what has just failed
+            REQUIRE((*operation == Command::vmm_exited && command == Command::rollback));
           waiting.push_back(command);
           break;
         case Verdict::ignore:
