@@ -1,5 +1,6 @@
 #include "agent/vmm/machine.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include "agent/vmm/limits.h"
@@ -7,6 +8,22 @@
 #include "core/base/text.h"
 
 namespace wrenn::agent::vmm {
+
+namespace {
+
+// The line with which Linux says why it panics; kernel/panic.c, since Linux 0.x.
+constexpr std::string_view kPanic = "Kernel panic - not syncing";
+
+// What to show of a console, limits::kErrorBytes at most: its end, or from the last panic on if that is longer, because
+// the reason stands in a panic's first line and the registers and the stack come after it.
+std::string_view telling_part(std::string_view console) {
+  console = trim(console);
+  if (console.size() <= limits::kErrorBytes) return console;
+  const std::size_t end_begins = console.size() - limits::kErrorBytes;
+  return console.substr(std::min(console.rfind(kPanic), end_begins), limits::kErrorBytes);
+}
+
+}  // namespace
 
 std::string_view to_string(Acceleration acceleration) noexcept {
   return acceleration == Acceleration::kvm ? "kvm" : "tcg";
@@ -47,9 +64,8 @@ std::string_view to_string(MachineEnd::Cause cause) noexcept {
 std::string describe(const MachineEnd& end) {
   std::string text(to_string(end.cause));
   if (!end.detail.empty()) text += " (" + end.detail + ")";
-  std::string_view console = trim(end.console);
+  const std::string_view console = telling_part(end.console);
   if (end.cause == MachineEnd::Cause::stopped || console.empty()) return text;
-  if (console.size() > limits::kErrorBytes) console.remove_prefix(console.size() - limits::kErrorBytes);
   return text + "; end of the guest's console: " + sanitize_utf8(console);
 }
 
