@@ -9,11 +9,13 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-# wrap name | Debian source package | upstream version (must be the wrap's)
+# wrap name | Debian source package | upstream version, or how it begins (the wrap's must, too)
 sources='
 fmt          fmtlib       9.1.0
 simdjson     simdjson     3.0.1
 cpp-httplib  cpp-httplib  0.11.4
+libpq        postgresql-15 15.
+libcurl      curl         7.88.1
 '
 
 say() { echo "fetch-sources: $*" >&2; }
@@ -63,6 +65,16 @@ with_retries() {
     "$@"
 }
 
+# The newest of the offered versions that the mirror really has: what the security suite names is sometimes gone already.
+download() {  # PACKAGE VERSIONS
+    local version
+    for version in $2; do
+        rm -f -- *.dsc
+        "${apt[@]}" source --download-only "$1=$version" && return 0
+    done
+    return 1
+}
+
 say "reading the source index"
 with_retries "${apt[@]}" update >"$work/update.log" 2>&1 || { cat "$work/update.log" >&2; fail "apt could not read the source index"; }
 
@@ -71,13 +83,11 @@ for entry in "${missing[@]}"; do
     say "$name $version"
     mkdir "$work/download/$name"
     cd "$work/download/$name"
-    with_retries "${apt[@]}" source --download-only "$package" >"$work/source.log" 2>&1 ||
+    offered=$(apt-cache "${apt[@]:2}" showsrc --only-source "$package" | sed -n 's/^Version: //p' | grep -E "^([0-9]+:)?${version//./\\.}" | sort -Vru)
+    [ -n "$offered" ] || fail "Debian offers no $package $version, which subprojects/$name.wrap wants"
+    with_retries download "$package" "$offered" >"$work/source.log" 2>&1 ||
         { cat "$work/source.log" >&2; fail "apt could not download the source package $package"; }
     dsc=$(ls -- *.dsc)
-    case $dsc in
-        "${package}_$version"*) ;;
-        *) fail "Debian offers $dsc, but subprojects/$name.wrap wants $version" ;;
-    esac
     dpkg-source --no-check -x "$dsc" unpacked >"$work/unpack.log" 2>&1 || { cat "$work/unpack.log" >&2; fail "cannot unpack $dsc"; }
     apply_overlay "$name" unpacked
     touch unpacked/.complete
