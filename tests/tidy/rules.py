@@ -41,7 +41,8 @@ DOORS = [
     (r"sqlite3\.h", ["core/db/sqlite.cpp"], 'use "core/db/database.h"'),
     (r"\bzlib\.h", ["core/compress/gzip.cpp"], 'use "core/compress/gzip.h"'),
     (r"xxhash", ["core/base/checksum.cpp"], 'use "core/base/checksum.h"'),
-    (r"libpq", ["core/db/postgres.cpp"], 'use "core/db/database.h"'),
+    (r"\bcrypt\.h", ["core/crypto/password.cpp"], 'use "core/crypto/password.h"'),
+    (r"libpq", ["core/db/postgres"], 'use "core/db/database.h"'),
     (r"openssl/", ["core/crypto/", "core/net/tls", "core/async/asio.h", "core/http/blocking_client.cpp"], 'use "core/crypto/…" or "core/net/tls.h"'),
     (r"catch2/", [], "tests belong under tests/"),
 ]
