@@ -1,23 +1,6 @@
 #include "core/http/message.h"
 
-#include <algorithm>
-
-#include "core/base/codec.h"
-
 namespace wrenn::http {
-
-std::optional<std::string> Request::query_value(std::string_view name) const {
-  std::string_view rest = query;
-  while (!rest.empty()) {
-    const auto pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const auto equals = pair.find('=');
-    const auto key = percent_decode(pair.substr(0, equals), true);
-    if (!key || *key != name) continue;
-    return percent_decode(equals == pair.npos ? std::string_view() : pair.substr(equals + 1), true);
-  }
-  return std::nullopt;
-}
 
 // The phrases of the IANA registry for the codes that are in use; clients must not rely on them.
 std::string_view reason_phrase(int status) noexcept {
