@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/log/redaction.h"
 
 namespace wrenn::log {
 
@@ -24,6 +25,8 @@ static std::string_view name_of(Level level) noexcept {
 }
 
 static void append_json_string(std::string& line, std::string_view text) {
+  const auto without_secrets = redacted(text);
+  if (without_secrets) text = *without_secrets;
   line += '"';
   for (const char c : is_valid_utf8(text) ? std::string(text) : sanitize_utf8(text)) {
     const auto byte = static_cast<unsigned char>(c);
@@ -72,7 +75,7 @@ static std::string as_json(Level level, std::string_view message, Fields fields)
 static std::string as_text(Level level, std::string_view message, Fields fields) {
   std::string line = fmt::format("{} {:5} ", to_rfc3339(now()).substr(11, 8), name_of(level));
   if (!role_of_thread.empty()) line += fmt::format("{}: ", role_of_thread);
-  line += message;
+  line += redacted(message).value_or(std::string(message));
   for (const auto& field : fields) {
     line += fmt::format("  {}=", field.key);
     append_value(line, field.value);
