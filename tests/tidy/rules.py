@@ -12,6 +12,7 @@ LAYERS = {
     "core/async": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto"]),
     "core/net": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto", "core/async"]),
     "core/http": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto", "core/async", "core/net"]),
+    "core/outbound": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto", "core/async", "core/net", "core/http/headers.h", "core/http/characters.h"]),
     "core/metrics": dict(may=["core/base", "core/log"]),
     "core/db": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto", "core/async"]),
     "core/events": dict(may=["core/base", "core/log", "core/json", "core/config", "core/crypto", "core/async", "core/db"]),
@@ -44,6 +45,8 @@ DOORS = [
     (r"\bcrypt\.h", ["core/crypto/password.cpp"], 'use "core/crypto/password.h"'),
     (r"libpq", ["core/db/postgres"], 'use "core/db/database.h"'),
     (r"openssl/", ["core/crypto/", "core/net/tls", "core/async/asio.h", "core/http/blocking_client.cpp"], 'use "core/crypto/…" or "core/net/tls.h"'),
+    (r"curl/", ["core/outbound/curl_handle.h"], 'use "core/outbound/http_request.h"'),
+    (r"hiredis/", ["core/outbound/redis_stream.cpp"], 'use "core/outbound/redis_stream.h"'),
     (r"catch2/", [], "tests belong under tests/"),
 ]
 
