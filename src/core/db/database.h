@@ -1,14 +1,20 @@
-// The database: SQLite today, PostgreSQL beside it later, behind one interface and one SQL text.
+// The database: SQLite or PostgreSQL, behind one interface and one SQL text.
 //
 // SQL is written for both engines: TEXT, BIGINT, DOUBLE PRECISION; placeholders $1, $2, …; ids and times come
 // from the program; RETURNING and ON CONFLICT are allowed. A Connection belongs to one thread of the "db"
 // pool at a time:
 //
 //   co_await db.read([&](Connection& c) { … });     // any connection, a consistent snapshot
+//   co_await db.read_one([&](Connection& c) { … }); // the same for one statement, without a transaction
 //   co_await db.write([&](Connection& c) { … });    // one transaction, committed when the function returns,
 //                                                   // rolled back when it throws
 //
-// N connections = N threads (architecture §4). SQLite has one writer: writes queue on it.
+// Writes are as if one came after the other. SQLite has one writer, and they queue on it; PostgreSQL undoes
+// one of two that got in each other's way, and its function is called again, from the beginning. So a
+// function sets what it has outside of the database, and does not add to it. Nor does it go on after a
+// statement that failed: PostgreSQL ends the whole transaction then.
+//
+// N connections = N threads (architecture §4).
 #pragma once
 
 #include <cstdint>
@@ -24,6 +30,7 @@
 
 #include "core/async/offload.h"
 #include "core/async/task.h"
+#include "core/db/notifications.h"
 
 namespace wrenn::db {
 
@@ -66,8 +73,8 @@ class Connection {
 
   // Runs one statement (kept prepared), calling `on_row` for each row. Returns the number of rows changed.
   // Throws Error: already_exists for a broken uniqueness, failed_precondition for another constraint,
-  // unavailable when the database is busy or gone, resource_exhausted for a full disk, internal for a wrong
-  // statement.
+  // invalid_argument for a text that cannot be stored, unavailable when the database is busy or gone,
+  // resource_exhausted for a full disk, internal for a wrong statement.
   virtual std::int64_t query(std::string_view sql, const std::vector<Param>& params,
                              const std::function<void(const Row&)>& on_row) = 0;
 
@@ -76,6 +83,14 @@ class Connection {
   }
   // Several statements without parameters, for migrations.
   virtual void run_script(std::string_view sql) = 0;
+
+  // Tells `payload` to whoever listens to `channel` (a word without spaces), in every process that shares the
+  // database, once this write is committed. Equal words of one write may arrive as one. Together they have
+  // less than 8000 bytes, else Error(invalid_argument).
+  void notify(std::string_view channel, std::string_view payload);
+
+ protected:
+  virtual void tell(std::string_view channel, std::string_view payload) = 0;
 };
 
 class Database {
@@ -84,18 +99,44 @@ class Database {
 
   template <typename F>
   auto read(F work) -> Task<std::invoke_result_t<F&, Connection&>> {
-    return run<F>(std::move(work), false);
+    return run<F>(std::move(work), Kind::read);
+  }
+  // A read of one statement, which is a snapshot by itself; another one throws Error(internal).
+  template <typename F>
+  auto read_one(F work) -> Task<std::invoke_result_t<F&, Connection&>> {
+    return run<F>(std::move(work), Kind::read_one);
   }
   template <typename F>
   auto write(F work) -> Task<std::invoke_result_t<F&, Connection&>> {
-    return run<F>(std::move(work), true);
+    return run<F>(std::move(work), Kind::write);
   }
+
+  // A write that something else keeps apart from those that would disturb it, as a lease does (lease.h): it
+  // is not made to look as if it were alone, so neither it nor another is undone for that. Each statement
+  // sees what was committed before it; a row that it changes is its own until the end.
+  template <typename F>
+  auto lead(F work) -> Task<std::invoke_result_t<F&, Connection&>> {
+    return run<F>(std::move(work), Kind::lead);
+  }
+
+  // `callback` is called on the thread of `executor` for each word told on `channel` (Connection::notify), by
+  // this process, too. SQLite tells within the process only. A lost connection to PostgreSQL is told of by a
+  // call without payload once there is another; so is the first one.
+  virtual std::unique_ptr<Subscription> on_notification(async::Executor executor, std::string channel,
+                                                        OnNotification callback) = 0;
+  // Whether words arrive now. A server that went away silently is noticed after limits::kPeerSilence.
+  virtual bool listening() const noexcept = 0;
 
   // Blocking versions for start-up and tests; same rules.
   virtual void read_now(const std::function<void(Connection&)>& work) = 0;
+  virtual void read_one_now(const std::function<void(Connection&)>& work) = 0;
   virtual void write_now(const std::function<void(Connection&)>& work) = 0;
+  virtual void lead_now(const std::function<void(Connection&)>& work) = 0;
 
-  virtual std::string_view engine() const noexcept = 0;  // "sqlite"
+  // A write beside which no other process makes one of these: for changes of the schema.
+  virtual void alone_now(const std::function<void(Connection&)>& work) = 0;
+
+  virtual std::string_view engine() const noexcept = 0;  // "sqlite", "postgres"
 
   // Copies a consistent state of the whole database beside it ("<file>.<label>.bak", 0600, replaced if it is
   // there) and returns where; absent for a database that is not a file. Throws SystemError, Error as query().
@@ -106,22 +147,33 @@ class Database {
   virtual async::ThreadPool& write_pool() noexcept = 0;
 
  private:
+  enum class Kind { read, read_one, write, lead };
+  void run_now(Kind kind, const std::function<void(Connection&)>& work) {
+    switch (kind) {
+      case Kind::read:
+        return read_now(work);
+      case Kind::read_one:
+        return read_one_now(work);
+      case Kind::write:
+        return write_now(work);
+      case Kind::lead:
+        return lead_now(work);
+    }
+  }
+
   template <typename F>
-  auto run(F work, bool writing) -> Task<std::invoke_result_t<F&, Connection&>> {
+  auto run(F work, Kind kind) -> Task<std::invoke_result_t<F&, Connection&>> {
     using Result = std::invoke_result_t<F&, Connection&>;
-    auto job = [this, &work, writing]() -> Result {
-      const auto with = [this, writing](const std::function<void(Connection&)>& inner) {
-        writing ? write_now(inner) : read_now(inner);
-      };
+    auto job = [this, &work, kind]() -> Result {
       if constexpr (std::is_void_v<Result>) {
-        with([&](Connection& c) { work(c); });
+        run_now(kind, [&](Connection& c) { work(c); });
       } else {
         std::optional<Result> result;
-        with([&](Connection& c) { result.emplace(work(c)); });
+        run_now(kind, [&](Connection& c) { result.emplace(work(c)); });
         return std::move(*result);
       }
     };
-    auto& pool = writing ? write_pool() : read_pool();
+    auto& pool = kind == Kind::read || kind == Kind::read_one ? read_pool() : write_pool();
     if constexpr (std::is_void_v<Result>) {
       co_await async::offload(pool, std::move(job));
     } else {
@@ -130,8 +182,10 @@ class Database {
   }
 };
 
-// "sqlite:///absolute/path" or "sqlite://:memory:" (tests). Creates the file (0600). Throws
-// Error(invalid_argument) for another scheme, SystemError/Error when it cannot be opened.
+// "sqlite:///absolute/path" or "sqlite://:memory:" (tests): creates the file (0600).
+// "postgres://user:password@host:port/database?option=value", as libpq takes it (postgresql.org, "Connection
+// URIs"): the database is there already. Throws Error(invalid_argument) for another scheme, SystemError/Error
+// when it cannot be opened.
 std::unique_ptr<Database> open_database(std::string_view url);
 
 }  // namespace wrenn::db

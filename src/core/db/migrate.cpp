@@ -63,7 +63,7 @@ Migrated migrate(Database& database, const std::vector<Migration>& migrations) {
     WRENN_CHECK(migrations[i].version == static_cast<int>(i) + 1);
 
   std::vector<Applied> applied;
-  database.write_now([&](Connection& connection) {
+  database.alone_now([&](Connection& connection) {
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations ("
         "version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT "
@@ -83,7 +83,7 @@ Migrated migrate(Database& database, const std::vector<Migration>& migrations) {
 
   for (const auto& migration : migrations) {
     if (migration.version <= result.from) continue;
-    database.write_now([&](Connection& connection) {
+    database.alone_now([&](Connection& connection) {
       // Another process may have migrated since: its texts must be ours, and what it did is not done again.
       const auto current = read_applied(connection);
       check_history(current, migrations);

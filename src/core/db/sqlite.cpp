@@ -19,8 +19,9 @@
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
 #include "core/base/text.h"
-#include "core/db/database.h"
+#include "core/db/engines.h"
 #include "core/db/limits.h"
+#include "core/db/one_statement.h"
 #include "core/log/log.h"
 
 namespace wrenn::db {
@@ -204,9 +205,17 @@ class SqliteConnection final : public Connection {
       throw_sqlite(handle_.get(), sqlite3_extended_errcode(handle_.get()), "run script");
   }
 
+  void tell(std::string_view channel, std::string_view payload) override {
+    untold_.emplace_back(channel, payload);
+  }
+  // What is to be told once the transaction is committed.
+  using Untold = std::vector<std::pair<std::string, std::string>>;
+  Untold take_untold() noexcept { return std::exchange(untold_, {}); }
+
   // A transaction left open by a failure is undone; noexcept, because nothing better can be done about a
   // failure here.
   void roll_back() noexcept {
+    untold_.clear();
     if (sqlite3_get_autocommit(handle_.get()) == 0)
       sqlite3_exec(handle_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
@@ -238,6 +247,7 @@ class SqliteConnection final : public Connection {
     }
   };
 
+  Untold untold_;
   // Order matters: statements are finalized before the handle is closed.
   Handle handle_;
   std::unordered_map<std::string, std::unique_ptr<Statement>, Hash, std::equal_to<>> statements_;
@@ -265,13 +275,29 @@ class SqliteDatabase final : public Database {
 
   void read_now(const std::function<void(Connection&)>& work) override {
     if (in_memory_) return write_now(work);
-    auto connection = borrow();
-    ScopeGuard give_back([&] {
-      const std::lock_guard lock(idle_mutex_);
-      idle_.push_back(std::move(connection));  // never beyond the capacity that borrow() reserved
-    });
+    const Loan connection(*this);
     transact(*connection, "BEGIN", work);
   }
+
+  void read_one_now(const std::function<void(Connection&)>& work) override {
+    if (in_memory_) {
+      const std::lock_guard lock(write_mutex_);
+      return work_on_one(*writer_, work);
+    }
+    const Loan connection(*this);
+    work_on_one(*connection, work);
+  }
+
+  // The one writer is alone among all processes.
+  void alone_now(const std::function<void(Connection&)>& work) override { write_now(work); }
+
+  void lead_now(const std::function<void(Connection&)>& work) override { write_now(work); }
+
+  std::unique_ptr<Subscription> on_notification(async::Executor executor, std::string channel,
+                                                OnNotification callback) override {
+    return told_->subscribe(std::move(executor), std::move(channel), std::move(callback));
+  }
+  bool listening() const noexcept override { return true; }
 
   std::optional<std::string> backup_now(std::string_view label) override {
     if (in_memory_) return std::nullopt;
@@ -293,14 +319,37 @@ class SqliteDatabase final : public Database {
   async::ThreadPool& write_pool() noexcept override { return write_threads_; }
 
  private:
-  static void transact(SqliteConnection& connection, std::string_view begin,
-                       const std::function<void(Connection&)>& work) {
+  void transact(SqliteConnection& connection, std::string_view begin,
+                const std::function<void(Connection&)>& work) {
     connection.execute(begin);
     ScopeGuard undo([&] { connection.roll_back(); });
     work(connection);
     connection.execute("COMMIT");
     undo.dismiss();
+    for (const auto& [channel, payload] : connection.take_untold()) told_->tell(channel, payload);
   }
+
+  static void work_on_one(SqliteConnection& connection, const std::function<void(Connection&)>& work) {
+    OneStatement one(connection);
+    work(one);
+  }
+
+  // A reading connection, for as long as this lives.
+  class Loan {
+   public:
+    explicit Loan(SqliteDatabase& owner) : owner_(owner), connection_(owner.borrow()) {}
+    ~Loan() {
+      const std::lock_guard lock(owner_.idle_mutex_);
+      owner_.idle_.push_back(std::move(connection_));  // never beyond the capacity that borrow() reserved
+    }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    SqliteConnection& operator*() const noexcept { return *connection_; }
+
+   private:
+    SqliteDatabase& owner_;
+    std::unique_ptr<SqliteConnection> connection_;
+  };
 
   std::unique_ptr<SqliteConnection> borrow() {
     {
@@ -317,6 +366,7 @@ class SqliteDatabase final : public Database {
 
   const std::string path_;
   const bool in_memory_;
+  const std::shared_ptr<Notifications> told_ = std::make_shared<Notifications>();
 
   std::mutex write_mutex_;
   std::unique_ptr<SqliteConnection> writer_;
@@ -332,19 +382,14 @@ class SqliteDatabase final : public Database {
 
 }  // namespace
 
-std::unique_ptr<Database> open_database(std::string_view url) {
+std::unique_ptr<Database> open_sqlite(std::string_view url) {
   // Memory statistics take a global lock on every allocation of SQLite, and nobody reads them.
   static const int configured = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   (void)configured;  // fails only when SQLite is already in use, which harms nothing
 
   constexpr std::string_view kScheme = "sqlite://";
-  if (!url.starts_with(kScheme)) {
-    const auto scheme = url.substr(0, url.find(':'));  // the rest may hold a password
-    throw_error(ErrorCode::invalid_argument,
-                "database URL with scheme \"{}\" is not supported: use sqlite:///absolute/path", scheme);
-  }
-  const auto path = url.substr(kScheme.size());
-  if (path != ":memory:" && !path.starts_with('/'))
+  const auto path = url.substr(std::min(kScheme.size(), url.size()));
+  if (!url.starts_with(kScheme) || (path != ":memory:" && !path.starts_with('/')))
     throw_error(ErrorCode::invalid_argument,
                 "database URL \"{}\": the path must be absolute: sqlite:///path/to/file", url);
   return std::make_unique<SqliteDatabase>(std::string(path));
