@@ -1,6 +1,7 @@
 // One table: ErrorCode ↔ HTTP status ↔ the `code` of the public error envelope (spec/rest-api.md §0.1).
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,16 @@ class PublicError : public Error {
  private:
   int status_;
   std::string public_code_;
+};
+
+// 429 rate_limited; the answer's Retry-After tells how long to wait.
+class RateLimited : public PublicError {
+ public:
+  explicit RateLimited(std::chrono::seconds wait);
+  std::chrono::seconds wait() const noexcept { return wait_; }
+
+ private:
+  std::chrono::seconds wait_;
 };
 
 struct PublicStatus {

@@ -44,11 +44,13 @@ struct CreateCapsule {
   std::int32_t memory_mb = 0;    // ≤ 0: the default
   std::int64_t timeout_sec = 0;  // 0: never
   std::string boot;              // "" and "auto": the quickest way; "cold": a boot in any case
+  std::map<std::string, std::string> metadata;
   static constexpr auto kFields = json::fields(json::field("template", &CreateCapsule::template_name),
                                                json::field("vcpus", &CreateCapsule::vcpus),
                                                json::field("memory_mb", &CreateCapsule::memory_mb),
                                                json::field("timeout_sec", &CreateCapsule::timeout_sec),
-                                               json::field("boot", &CreateCapsule::boot));
+                                               json::field("boot", &CreateCapsule::boot),
+                                               json::field("metadata", &CreateCapsule::metadata));
 };
 
 struct ForkCapsule {
@@ -155,6 +157,50 @@ struct CapsuleMetrics {
                                                json::field("points", &CapsuleMetrics::points));
 };
 
+// Of a team.
+struct TeamCurrent {
+  std::int64_t running_count = 0, vcpus_reserved = 0, memory_mb_reserved = 0;
+  static constexpr auto kFields = json::fields(json::field("running_count", &TeamCurrent::running_count),
+                                               json::field("vcpus_reserved", &TeamCurrent::vcpus_reserved),
+                                               json::field("memory_mb_reserved", &TeamCurrent::memory_mb_reserved));
+};
+struct TeamPeaks {
+  std::int64_t running_count = 0, vcpus = 0, memory_mb = 0;
+  static constexpr auto kFields =
+      json::fields(json::field("running_count", &TeamPeaks::running_count),
+                   json::field("vcpus", &TeamPeaks::vcpus), json::field("memory_mb", &TeamPeaks::memory_mb));
+};
+struct TeamSeries {
+  std::vector<std::string> labels;  // RFC 3339
+  std::vector<std::int64_t> running, vcpus, memory_mb;
+  static constexpr auto kFields =
+      json::fields(json::field("labels", &TeamSeries::labels), json::field("running", &TeamSeries::running),
+                   json::field("vcpus", &TeamSeries::vcpus), json::field("memory_mb", &TeamSeries::memory_mb));
+};
+struct TeamStats {
+  std::string range;
+  TeamCurrent current;
+  TeamPeaks peaks;
+  TeamSeries series;
+  static constexpr auto kFields =
+      json::fields(json::field("range", &TeamStats::range), json::field("current", &TeamStats::current),
+                   json::field("peaks", &TeamStats::peaks), json::field("series", &TeamStats::series));
+};
+struct DayOfUsage {
+  std::string date;  // 2026-05-19
+  double cpu_minutes = 0, ram_mb_minutes = 0;
+  static constexpr auto kFields =
+      json::fields(json::field("date", &DayOfUsage::date), json::field("cpu_minutes", &DayOfUsage::cpu_minutes),
+                   json::field("ram_mb_minutes", &DayOfUsage::ram_mb_minutes));
+};
+struct TeamUsage {
+  std::string from, to;
+  std::vector<DayOfUsage> points;
+  static constexpr auto kFields =
+      json::fields(json::field("from", &TeamUsage::from), json::field("to", &TeamUsage::to),
+                   json::field("points", &TeamUsage::points));
+};
+
 struct Path {  // files/read, files/stream/read, files/mkdir, files/remove
   std::string path;
   static constexpr auto kFields = json::fields(json::field("path", &Path::path));
@@ -206,6 +252,21 @@ struct Template {
       json::field("size_bytes", &Template::size_bytes), json::field("created_at", &Template::created_at),
       json::field("platform", &Template::platform),
       json::field("metadata", &Template::metadata, json::kOmitEmpty));
+};
+
+// As admins of the platform see it: whose it is, and nothing left out.
+struct AdminTemplate {
+  std::string name;
+  std::string type;
+  std::int64_t vcpus = 0, memory_mb = 0;  // 0: as the request for a capsule says
+  std::int64_t size_bytes = 0;
+  std::string team_id;
+  std::string created_at;
+  static constexpr auto kFields = json::fields(
+      json::field("name", &AdminTemplate::name), json::field("type", &AdminTemplate::type),
+      json::field("vcpus", &AdminTemplate::vcpus), json::field("memory_mb", &AdminTemplate::memory_mb),
+      json::field("size_bytes", &AdminTemplate::size_bytes), json::field("team_id", &AdminTemplate::team_id),
+      json::field("created_at", &AdminTemplate::created_at));
 };
 
 struct CreateSnapshot {

@@ -33,6 +33,7 @@ int run(int argc, const char* const* argv) {
   add_snapshot_commands(app, context);
   add_file_commands(app, context);
   add_doctor_command(app, context);
+  add_admin_commands(app, context);
   add_role_commands(app, context);
 
   try {

@@ -24,6 +24,7 @@ void add_fork_commands(CLI::App& capsule_group, Context& context);  // fork, che
 void add_snapshot_commands(CLI::App& app, Context& context);
 void add_file_commands(CLI::App& app, Context& context);
 void add_doctor_command(CLI::App& app, Context& context);
+void add_admin_commands(CLI::App& app, Context& context);
 void add_role_commands(CLI::App& app, Context& context);
 
 }  // namespace wrenn::cli

@@ -2,29 +2,47 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/http/reply.h"
-#include "core/http/websocket.h"
-#include "cp/service/api_keys.h"
+#include "cp/service/credentials.h"
 
 namespace wrenn::cp {
 
 using async::Task;
 
+// The session of a browser (spec/gaps.md §4).
+inline constexpr std::string_view kSessionCookie = "wrenn_session", kCsrfCookie = "wrenn_csrf",
+                                  kCsrfHeader = "X-CSRF-Token";
+
 class Authenticator {
  public:
-  explicit Authenticator(service::ApiKeys& keys) : keys_(keys) {}
+  // `origins`: pages that may open WebSockets with a cookie, beside those of the request's own host:
+  // "https://app.example.com".
+  Authenticator(service::Credentials& credentials, std::vector<std::string> origins)
+      : credentials_(credentials), origins_(std::move(origins)) {}
 
-  // X-API-Key, or Authorization: Bearer; the first wins. Throws Error(unauthenticated) for none and for an
-  // unknown one.
+  // X-API-Key, Authorization: Bearer, or the session cookie; the first wins. Throws Error(unauthenticated)
+  // for none and for an unknown one; Error(permission_denied) for a cookie that another page may have sent.
   Task<service::Caller> require(const http::Request& request);
+  // A user. Throws Error(permission_denied) for an API key.
+  Task<service::Caller> require_user(const http::Request& request);
+  // A user who is an admin of the platform, working in its team.
+  Task<service::Caller> require_admin(const http::Request& request);
+  // The same of somebody who is known already. Throws Error(permission_denied).
+  static service::Caller as_admin(service::Caller caller);
   // As require(), but absent when the request carries no credentials at all.
   Task<std::optional<service::Caller>> find(const http::Request& request);
   // Of the first message of a WebSocket, {"type":"auth","token":…}: browsers cannot set headers there.
   Task<std::optional<service::Caller>> find(std::string token);
 
  private:
-  service::ApiKeys& keys_;
+  Task<service::Caller> by_cookie(const http::Request& request, std::string token);
+  bool comes_from_our_page(const http::Request& request) const;
+
+  service::Credentials& credentials_;
+  const std::vector<std::string> origins_;
 };
 
 }  // namespace wrenn::cp

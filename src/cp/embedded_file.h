@@ -13,5 +13,6 @@ struct EmbeddedFile {
 
 extern const std::vector<EmbeddedFile> kMigrationFiles;  // sql/
 extern const std::vector<EmbeddedFile> kOpenApiFiles;    // openapi.yaml
+extern const std::vector<EmbeddedFile> kDocsFiles;       // docs.html.gz, packaging/api_docs.py's work
 
 }  // namespace wrenn::cp

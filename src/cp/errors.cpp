@@ -7,6 +7,8 @@ namespace wrenn::cp {
 
 static constexpr std::string_view kInternal = "an internal error occurred";
 
+static constexpr std::int64_t kRetryAfterS = 5;
+
 static std::string code_of_status(int status) {
   if (status == 413 || status == 414 || status == 431) return "too_large";
   if (status == 404) return "not_found";
@@ -19,20 +21,22 @@ static std::string code_of_status(int status) {
 Failure failure_of(std::exception_ptr error) {
   try {
     std::rethrow_exception(error);
+  } catch (const api::RateLimited& e) {
+    return {e.status(), e.public_code(), e.what(), e.wait().count()};
   } catch (const api::PublicError& e) {
-    return {e.status(), e.public_code(), e.what()};
+    return {e.status(), e.public_code(), e.what(), e.status() == 503 ? kRetryAfterS : 0};
   } catch (const Error& e) {
     const auto told = api::public_status(e.code());
     switch (e.code()) {
       // Calls to hosts and guests have become PublicErrors before they come here, so this is our own database
       // …
       case ErrorCode::unavailable:
-        return {500, "db_error", std::string(kInternal)};
+        return {503, "db_unavailable", "the database does not answer; try again", kRetryAfterS};
       // … and this the client's body that stalled.
       case ErrorCode::deadline_exceeded:
         return {408, "invalid_request", e.what()};
       case ErrorCode::canceled:
-        return {503, "overloaded", "the server is shutting down — try again"};
+        return {503, "overloaded", "the server is shutting down — try again", kRetryAfterS};
       case ErrorCode::internal:
       case ErrorCode::unknown:
       case ErrorCode::data_loss:
@@ -52,15 +56,16 @@ http::Response render_error(int status, std::exception_ptr error, const http::Re
     failure.status = status;
     failure.code = code_of_status(status);
     failure.message = error ? describe(error) : std::string(http::reason_phrase(status));
+    if (status == 503) failure.retry_after_s = kRetryAfterS;
   } else {
     failure = failure_of(error);
   }
-  if (failure.status >= 500 && failure.message == kInternal)
+  if (failure.status >= 500 && (failure.message == kInternal || failure.code == "db_unavailable"))
     log::error("request failed", {{"path", request != nullptr ? request->path : std::string()},
                                   {"error", error ? describe(error) : std::string()}});
   auto response = http::json_response(failure.status, api::error_envelope(failure.code, failure.message));
   if (failure.status == 401) response.headers.set("WWW-Authenticate", "Bearer realm=\"wrenn\"");
-  if (failure.status == 503) response.headers.set("Retry-After", "5");
+  if (failure.retry_after_s > 0) response.headers.set("Retry-After", std::to_string(failure.retry_after_s));
   return response;
 }
 

@@ -12,6 +12,7 @@ struct Failure {
   int status = 500;
   std::string code;
   std::string message;
+  std::int64_t retry_after_s = 0;  // 0: nothing is said of it
 };
 
 // What the user is told of `error`. Inner failures are told as "an internal error occurred".

@@ -64,10 +64,34 @@ inline constexpr std::chrono::seconds kGatewayKnownFor =
 inline constexpr std::size_t kGatewayKnown = 10'000;
 inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when the control plane ends
 
-// API keys.
-inline constexpr std::chrono::seconds kApiKeyCacheTtl = 10s;
-inline constexpr std::size_t kApiKeyCacheEntries = 10'000;
-inline constexpr std::chrono::seconds kApiKeyUsedPeriod = 60s;  // last_used is at most this old
+// Credentials.
+inline constexpr std::chrono::seconds kCredentialCacheTtl = 10s;
+inline constexpr std::size_t kCredentialCacheEntries = 10'000;
+inline constexpr std::chrono::seconds kCredentialUsedPeriod = 60s;  // last_used and used_at are at most this old
+inline constexpr std::chrono::seconds kCredentialCheckPeriod = 15s;  // of streams, beside what is announced
+inline constexpr std::chrono::hours kSessionIdle = 24h * 7;      // a session that is not used ends
+inline constexpr std::chrono::hours kSessionLifetime = 24h * 30;  // and any session, after its sign-in
+inline constexpr std::size_t kPasswordThreads = 2;                // hashes at once; 16 MiB each
+
+// Accounts (spec/rest-api.md §1.3, §2.1, data-model.md §5).
+inline constexpr std::chrono::minutes kActivationLife = 30min;
+inline constexpr std::chrono::minutes kSignupCooldown = 30min;  // until the same address may sign up anew
+inline constexpr std::chrono::minutes kPasswordResetLife = 15min;
+inline constexpr std::chrono::minutes kOauthLife = 10min;  // to the provider and back
+inline constexpr std::size_t kOauthThreads = 2;            // questions to providers at once
+inline constexpr std::chrono::hours kPurgeAfter = 24h * 15;  // a deleted account
+inline constexpr std::int64_t kAdminPageRows = 100;
+inline constexpr std::int64_t kUserSearchRows = 10;
+inline constexpr std::int64_t kAuditRows = 50, kAuditRowsMax = 200;
+
+// Attempts at credential routes: how many at once, then one every so often.
+inline constexpr int kAddressBurst = 20;  // by one network address
+inline constexpr std::chrono::milliseconds kAddressPeriod = 3s;
+inline constexpr int kAccountBurst = 10;  // at one account, from wherever
+inline constexpr std::chrono::milliseconds kAccountPeriod = 30s;
+inline constexpr int kMailBurst = 3;  // mails to one address that anybody can ask for
+inline constexpr std::chrono::milliseconds kMailPeriod = 5min;
+inline constexpr std::size_t kRateLimiterKeys = 100'000;
 
 // Deadlines of transient states: the agent call's own time and a margin. Past them the reconciler decides.
 inline constexpr std::chrono::seconds kAgentMargin = 30s;
@@ -97,6 +121,34 @@ inline constexpr std::chrono::seconds kFailedKept =
     3600s;  // a failed capsule that once ran stays on its host
 inline constexpr std::chrono::seconds kTemplateSyncPeriod = 60s;
 inline constexpr std::chrono::seconds kTemplateSyncFloor = 1s;  // between two that requests asked for
+
+// The copy of events in Redis: about so many are kept there (spec/data-model.md §3).
+inline constexpr std::uint64_t kRedisEntries = 10'000;
+inline constexpr std::size_t kRedisBatch = 200;
+inline constexpr std::chrono::milliseconds kRedisRetryMin = 500ms, kRedisRetryMax = 30s;
+
+// Idempotency-Key: how long a first request is taken for under way, and how long its answer is kept.
+inline constexpr std::chrono::seconds kIdempotencyClaim = kStartingDeadline;
+inline constexpr std::chrono::hours kIdempotencyKept = 24h;
+
+// Housekeeping.
+inline constexpr std::chrono::seconds kHousekeepingPeriod = 60s;
+inline constexpr std::chrono::milliseconds kHousekeepingPause = 200ms;  // between rounds that were asked for
+
+// Usage and figures of teams (spec/rest-api.md §5.4, data-model.md §8).
+inline constexpr std::int64_t kUsageDays = 30, kUsageDaysMax = 92;  // of one answer
+inline constexpr std::chrono::minutes kUsageSettles = 10min;        // until a day that is over is summed up
+inline constexpr std::chrono::hours kUsageRunsKept = 24h * 100;     // when a run ended
+inline constexpr std::chrono::minutes kUsageRollupPeriod = 15min;
+inline constexpr std::chrono::seconds kTeamSamplePeriod = 10s;
+inline constexpr std::chrono::seconds kTeamMaximaPeriod = 720s;
+inline constexpr std::chrono::hours kTeamSamplesKept = 24h;  // of every 10 s: the longest range they serve
+inline constexpr std::chrono::hours kTeamMaximaKept = 24h * 60;
+inline constexpr std::chrono::hours kTeamPeaksOf = 24h * 30;
+inline constexpr std::chrono::hours kTeamQuiet = 24h;  // so long a team is noted after its last capsule
+inline constexpr std::chrono::hours kSandboxMetricsKept = 24h * 30;
+inline constexpr std::chrono::milliseconds kMetricsKeeping = 2s;  // fetching them beside an operation
+inline constexpr std::int64_t kPruneRows = 1000;                  // of one statement
 
 inline constexpr std::chrono::seconds kShutdownGrace = 30s;
 

@@ -1,6 +1,8 @@
 #include "cp/request.h"
 
 #include "core/base/check.h"
+#include "core/http/cookies.h"
+#include "cp/authenticator.h"
 #include "cp/service/admission.h"
 
 namespace wrenn::cp {
@@ -12,10 +14,15 @@ const service::Caller& caller_of(const Request& request) {
 }
 
 model::SandboxId sandbox_id_of(const Request& request) {
-  const auto found = request.params.find("id");
-  const auto id = found == request.params.end() ? std::nullopt : model::SandboxId::parse(found->second);
-  if (!id) throw_error(ErrorCode::invalid_argument, "invalid sandbox ID");
-  return *id;
+  return path_id<model::SandboxId>(request, "id");
+}
+
+std::string session_token_of(const Request& request) {
+  if (const auto field = request.headers.get("Authorization")) {
+    const auto space = field->find(' ');
+    return std::string(trim(space == std::string_view::npos ? std::string_view() : field->substr(space)));
+  }
+  return std::string(http::cookie(request.headers, kSessionCookie).value_or(""));
 }
 
 std::chrono::milliseconds patience(const Config& config, const Request& request, Reply& reply) {

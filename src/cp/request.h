@@ -3,11 +3,12 @@
 
 #include <string_view>
 
+#include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/http/reply.h"
 #include "core/json/fields.h"
 #include "cp/config.h"
-#include "cp/service/api_keys.h"
+#include "cp/service/caller.h"
 
 namespace wrenn::cp {
 
@@ -18,8 +19,31 @@ using http::Request;
 // Who asks; set by the middleware on every route that asks for a key.
 const service::Caller& caller_of(const Request& request);
 
+template <typename Kind>
+constexpr std::string_view kind_name(const Id<Kind>*) noexcept {
+  return Kind::kName;
+}
+
+// Throws Error(invalid_argument) "invalid team ID".
+template <typename Id>
+Id parse_id(std::string_view text) {
+  const auto id = Id::parse(text);
+  if (!id)
+    throw_error(ErrorCode::invalid_argument, "invalid {} ID", kind_name(static_cast<const Id*>(nullptr)));
+  return *id;
+}
+// Of a parameter of the path. Throws as parse_id().
+template <typename Id>
+Id path_id(const Request& request, std::string_view name) {
+  const auto found = request.params.find(name);
+  return parse_id<Id>(found == request.params.end() ? std::string_view() : std::string_view(found->second));
+}
+
 // The {id} of the path. Throws Error(invalid_argument) "invalid sandbox ID".
 model::SandboxId sandbox_id_of(const Request& request);
+
+// The token with which a user's request came: of the Authorization field, or of the cookie.
+std::string session_token_of(const Request& request);
 
 // How long a request waits for capsules to run; the answer tells so when the request asked for a time of its
 // own.

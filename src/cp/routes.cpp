@@ -1,27 +1,47 @@
 #include "cp/routes.h"
 
+#include "cp/handlers/admin.h"
+#include "cp/handlers/api_keys.h"
+#include "cp/handlers/audit_logs.h"
+#include "cp/handlers/auth.h"
 #include "cp/handlers/capsules.h"
+#include "cp/handlers/channels.h"
 #include "cp/handlers/checkpoints.h"
+#include "cp/handlers/events.h"
 #include "cp/handlers/exec.h"
 #include "cp/handlers/exec_stream.h"
 #include "cp/handlers/files.h"
+#include "cp/handlers/me.h"
 #include "cp/handlers/metrics.h"
+#include "cp/handlers/oauth.h"
 #include "cp/handlers/processes.h"
 #include "cp/handlers/pty.h"
 #include "cp/handlers/system.h"
+#include "cp/handlers/teams.h"
 #include "cp/handlers/templates.h"
+#include "cp/handlers/usage.h"
 
 namespace wrenn::cp {
 
+using handlers::Admin;
+using handlers::ApiKeys;
+using handlers::AuditLogs;
+using handlers::Auth;
 using handlers::CapsuleMetrics;
 using handlers::Capsules;
+using handlers::Channels;
 using handlers::Checkpoints;
+using handlers::Events;
 using handlers::Exec;
 using handlers::ExecStream;
 using handlers::Files;
+using handlers::Me;
+using handlers::Oauth;
 using handlers::Processes;
 using handlers::Pty;
 using handlers::System;
+using handlers::Teams;
+using handlers::TeamUsage;
 using handlers::Templates;
 
 struct Routes::Handlers {
@@ -33,10 +53,22 @@ struct Routes::Handlers {
         exec(s),
         exec_stream(s),
         pty(s),
+        admin_exec_stream(s, handlers::Audience::admins),
+        admin_pty(s, handlers::Audience::admins),
         processes(s),
         metrics(s),
+        usage(s),
         files(s),
-        templates(s) {}
+        templates(s),
+        auth(s),
+        me(s),
+        oauth(s),
+        teams(s),
+        api_keys(s),
+        audit_logs(s),
+        admin(s),
+        channels(s),
+        events(s) {}
   Services& services;
   System server;
   Capsules capsules;
@@ -44,10 +76,22 @@ struct Routes::Handlers {
   Exec exec;
   ExecStream exec_stream;
   Pty pty;
+  ExecStream admin_exec_stream;
+  Pty admin_pty;
   Processes processes;
   CapsuleMetrics metrics;
+  TeamUsage usage;
   Files files;
   Templates templates;
+  Auth auth;
+  Me me;
+  Oauth oauth;
+  Teams teams;
+  ApiKeys api_keys;
+  AuditLogs audit_logs;
+  Admin admin;
+  Channels channels;
+  Events events;
 };
 
 namespace {
@@ -61,17 +105,60 @@ http::Handler open(Group& group, Method<Group> method) {
   return [&group, method](Request& request, Reply& reply) { return (group.*method)(request, reply); };
 }
 
+// Whom a route is for.
+using Require = Task<service::Caller> (Authenticator::*)(const http::Request&);
+
 template <typename Group>
-Task<> ask_for_key(Services& services, Group& group, Method<Group> method, Request& request, Reply& reply) {
-  request.context = co_await services.authenticator.require(request);
+Task<> ask(Services& services, Require require, Group& group, Method<Group> method, Request& request,
+           Reply& reply) {
+  request.context = co_await (services.authenticator.*require)(request);
   co_await (group.*method)(request, reply);
 }
 
 template <typename Group>
-http::Handler keyed(Services& services, Group& group, Method<Group> method) {
-  return [&services, &group, method](Request& request, Reply& reply) {
-    return ask_for_key(services, group, method, request, reply);
+http::Handler asking(Services& services, Require require, Group& group, Method<Group> method) {
+  return [&services, require, &group, method](Request& request, Reply& reply) {
+    return ask(services, require, group, method, request, reply);
   };
+}
+
+// Makes something: a request that is repeated with the same Idempotency-Key makes it once.
+template <typename Group>
+Task<> ask_once(Services& services, Require require, Group& group, Method<Group> method, Request& request,
+                Reply& reply) {
+  auto caller = co_await (services.authenticator.*require)(request);
+  request.context = caller;
+  http::Handler handler = [&group, method](Request& inner, Reply& answer) {
+    return (group.*method)(inner, answer);
+  };
+  co_await services.idempotency.run(request, reply, std::move(caller), std::move(handler));
+}
+
+template <typename Group>
+http::Handler once(Services& services, Require require, Group& group, Method<Group> method) {
+  return [&services, require, &group, method](Request& request, Reply& reply) {
+    return ask_once(services, require, group, method, request, reply);
+  };
+}
+constexpr Require kAnybody = &Authenticator::require, kUser = &Authenticator::require_user,
+                  kAdmin = &Authenticator::require_admin;
+
+// API keys and users.
+template <typename Group>
+http::Handler keyed(Services& services, Group& group, Method<Group> method) {
+  return asking(services, &Authenticator::require, group, method);
+}
+
+// Users, of whatever role in their team: the services look at it.
+template <typename Group>
+http::Handler signed_in(Services& services, Group& group, Method<Group> method) {
+  return asking(services, &Authenticator::require_user, group, method);
+}
+
+// Admins of the platform, working in its team.
+template <typename Group>
+http::Handler admins(Services& services, Group& group, Method<Group> method) {
+  return asking(services, &Authenticator::require_admin, group, method);
 }
 
 }  // namespace
@@ -80,42 +167,112 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   auto& h = *handlers_;
   auto& s = services;
   router_.add("GET", "/health", open(h.server, &System::health));
+  router_.add("GET", "/healthz", open(h.server, &System::health));
+  router_.add("GET", "/readyz", open(h.server, &System::ready));
   router_.add("GET", "/openapi.yaml", open(h.server, &System::openapi));
+  router_.add("GET", "/docs", open(h.server, &System::docs));
   router_.add("GET", "/metrics", open(h.server, &System::prometheus));
 
-  router_.add("POST", "/v1/capsules", keyed(s, h.capsules, &Capsules::create));
-  router_.add("GET", "/v1/capsules", keyed(s, h.capsules, &Capsules::list));
-  router_.add("GET", "/v1/capsules/{id}", keyed(s, h.capsules, &Capsules::get));
-  router_.add("DELETE", "/v1/capsules/{id}", keyed(s, h.capsules, &Capsules::destroy));
+  router_.add("POST", "/v1/auth/signup", open(h.auth, &Auth::sign_up));
+  router_.add("POST", "/v1/auth/login", open(h.auth, &Auth::log_in));
+  router_.add("POST", "/v1/auth/activate", open(h.auth, &Auth::activate));
+  router_.add("POST", "/v1/auth/logout", signed_in(s, h.auth, &Auth::log_out));
+  router_.add("POST", "/v1/auth/switch-team", signed_in(s, h.auth, &Auth::switch_team));
+  router_.add("POST", "/v1/me/password/reset", open(h.auth, &Auth::request_reset));
+  router_.add("POST", "/v1/me/password/reset/confirm", open(h.auth, &Auth::confirm_reset));
+
+  router_.add("GET", "/auth/oauth/{provider}", open(h.oauth, &Oauth::begin));
+  router_.add("GET", "/auth/oauth/{provider}/callback", open(h.oauth, &Oauth::callback));
+  router_.add("GET", "/v1/me/providers/{provider}/connect", signed_in(s, h.oauth, &Oauth::connect));
+
+  router_.add("GET", "/v1/me", signed_in(s, h.me, &Me::get));
+  router_.add("PATCH", "/v1/me", signed_in(s, h.me, &Me::rename));
+  router_.add("DELETE", "/v1/me", signed_in(s, h.me, &Me::remove));
+  router_.add("POST", "/v1/me/password", signed_in(s, h.me, &Me::change_password));
+  router_.add("DELETE", "/v1/me/providers/{provider}", signed_in(s, h.me, &Me::disconnect));
+  router_.add("GET", "/v1/users/search", signed_in(s, h.me, &Me::search_users));
+
+  router_.add("GET", "/v1/teams", signed_in(s, h.teams, &Teams::list));
+  router_.add("POST", "/v1/teams", once(s, kUser, h.teams, &Teams::create));
+  router_.add("GET", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::get));
+  router_.add("PATCH", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::rename));
+  router_.add("DELETE", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::remove));
+  router_.add("GET", "/v1/teams/{id}/members", signed_in(s, h.teams, &Teams::members));
+  router_.add("POST", "/v1/teams/{id}/members", signed_in(s, h.teams, &Teams::add_member));
+  router_.add("PATCH", "/v1/teams/{id}/members/{user}", signed_in(s, h.teams, &Teams::set_role));
+  router_.add("DELETE", "/v1/teams/{id}/members/{user}", signed_in(s, h.teams, &Teams::remove_member));
+  router_.add("POST", "/v1/teams/{id}/leave", signed_in(s, h.teams, &Teams::leave));
+
+  router_.add("GET", "/v1/api-keys", signed_in(s, h.api_keys, &ApiKeys::list));
+  router_.add("POST", "/v1/api-keys", once(s, kUser, h.api_keys, &ApiKeys::create));
+  router_.add("DELETE", "/v1/api-keys/{id}", signed_in(s, h.api_keys, &ApiKeys::revoke));
+  router_.add("GET", "/v1/audit-logs", signed_in(s, h.audit_logs, &AuditLogs::list));
+
+  router_.add("GET", "/v1/admin/teams", admins(s, h.admin, &Admin::teams));
+  router_.add("PUT", "/v1/admin/teams/{id}/byoc", admins(s, h.admin, &Admin::set_byoc));
+  router_.add("DELETE", "/v1/admin/teams/{id}", admins(s, h.admin, &Admin::remove_team));
+  router_.add("GET", "/v1/admin/users", admins(s, h.admin, &Admin::users));
+  router_.add("PUT", "/v1/admin/users/{id}/active", admins(s, h.admin, &Admin::set_active));
+  router_.add("PUT", "/v1/admin/users/{id}/admin", admins(s, h.admin, &Admin::set_admin));
+  router_.add("GET", "/v1/admin/audit-logs", admins(s, h.audit_logs, &AuditLogs::list));
+
+  // What a team does with its capsules, admins do with the platform's.
+  const auto add_capsules = [&](const std::string& at, Require who, ExecStream& streams, Pty& pty) {
+    const auto one = at + "/{id}", files = one + "/files", processes = one + "/processes";
+    router_.add("POST", at, once(s, who, h.capsules, &Capsules::create));
+    router_.add("GET", at, asking(s, who, h.capsules, &Capsules::list));
+    router_.add("GET", one, asking(s, who, h.capsules, &Capsules::get));
+    router_.add("DELETE", one, asking(s, who, h.capsules, &Capsules::destroy));
+    router_.add("GET", one + "/metrics", asking(s, who, h.metrics, &CapsuleMetrics::get));
+    router_.add("POST", one + "/exec", asking(s, who, h.exec, &Exec::exec));
+    router_.add("GET", one + "/exec/stream", open(streams, &ExecStream::exec));
+    router_.add("GET", one + "/pty", open(pty, &Pty::open));
+    router_.add("GET", processes, asking(s, who, h.processes, &Processes::list));
+    router_.add("DELETE", processes + "/{selector}", asking(s, who, h.processes, &Processes::kill));
+    router_.add("GET", processes + "/{selector}/stream", open(streams, &ExecStream::connect));
+    router_.add("POST", files + "/write", asking(s, who, h.files, &Files::write));
+    router_.add("POST", files + "/read", asking(s, who, h.files, &Files::read));
+    router_.add("POST", files + "/list", asking(s, who, h.files, &Files::list));
+    router_.add("POST", files + "/mkdir", asking(s, who, h.files, &Files::make_dir));
+    router_.add("POST", files + "/remove", asking(s, who, h.files, &Files::remove));
+  };
+  add_capsules("/v1/capsules", kAnybody, h.exec_stream, h.pty);
+  add_capsules("/v1/admin/capsules", kAdmin, h.admin_exec_stream, h.admin_pty);
+  router_.add("POST", "/v1/admin/capsules/{id}/snapshot",
+              once(s, kAdmin, h.templates, &Templates::turn_into));
+  router_.add("GET", "/v1/admin/templates", admins(s, h.templates, &Templates::list_all));
+  router_.add("DELETE", "/v1/admin/templates/{name}", admins(s, h.templates, &Templates::remove));
+  router_.add("GET", "/v1/admin/events/stream", admins(s, h.events, &Events::stream_all));
+
+  router_.add("GET", "/v1/capsules/stats", keyed(s, h.usage, &TeamUsage::stats));
+  router_.add("GET", "/v1/capsules/usage", keyed(s, h.usage, &TeamUsage::usage));
   router_.add("POST", "/v1/capsules/{id}/pause", keyed(s, h.capsules, &Capsules::pause));
   router_.add("POST", "/v1/capsules/{id}/resume", keyed(s, h.capsules, &Capsules::resume));
-  router_.add("POST", "/v1/capsules/{id}/fork", keyed(s, h.capsules, &Capsules::fork));
-  router_.add("POST", "/v1/capsules/{id}/checkpoints", keyed(s, h.checkpoints, &Checkpoints::create));
+  router_.add("POST", "/v1/capsules/{id}/fork", once(s, kAnybody, h.capsules, &Capsules::fork));
+  router_.add("POST", "/v1/capsules/{id}/checkpoints",
+              once(s, kAnybody, h.checkpoints, &Checkpoints::create));
   router_.add("GET", "/v1/capsules/{id}/checkpoints", keyed(s, h.checkpoints, &Checkpoints::list));
   router_.add("DELETE", "/v1/capsules/{id}/checkpoints/{checkpoint}",
               keyed(s, h.checkpoints, &Checkpoints::remove));
   router_.add("POST", "/v1/capsules/{id}/rollback", keyed(s, h.checkpoints, &Checkpoints::rollback));
   router_.add("POST", "/v1/capsules/{id}/ping", keyed(s, h.capsules, &Capsules::ping));
-  router_.add("GET", "/v1/capsules/{id}/metrics", keyed(s, h.metrics, &CapsuleMetrics::get));
-
-  router_.add("POST", "/v1/capsules/{id}/exec", keyed(s, h.exec, &Exec::exec));
-  router_.add("GET", "/v1/capsules/{id}/exec/stream", open(h.exec_stream, &ExecStream::exec));
-  router_.add("GET", "/v1/capsules/{id}/pty", open(h.pty, &Pty::open));
-  router_.add("GET", "/v1/capsules/{id}/processes", keyed(s, h.processes, &Processes::list));
-  router_.add("DELETE", "/v1/capsules/{id}/processes/{selector}", keyed(s, h.processes, &Processes::kill));
-  router_.add("GET", "/v1/capsules/{id}/processes/{selector}/stream",
-              open(h.exec_stream, &ExecStream::connect));
-
-  router_.add("POST", "/v1/capsules/{id}/files/write", keyed(s, h.files, &Files::write));
-  router_.add("POST", "/v1/capsules/{id}/files/read", keyed(s, h.files, &Files::read));
   router_.add("POST", "/v1/capsules/{id}/files/stream/write", keyed(s, h.files, &Files::stream_write));
   router_.add("POST", "/v1/capsules/{id}/files/stream/read", keyed(s, h.files, &Files::read));
-  router_.add("POST", "/v1/capsules/{id}/files/list", keyed(s, h.files, &Files::list));
-  router_.add("POST", "/v1/capsules/{id}/files/mkdir", keyed(s, h.files, &Files::make_dir));
-  router_.add("POST", "/v1/capsules/{id}/files/remove", keyed(s, h.files, &Files::remove));
+
+  router_.add("POST", "/v1/channels", once(s, kAnybody, h.channels, &Channels::create));
+  router_.add("GET", "/v1/channels", keyed(s, h.channels, &Channels::list));
+  router_.add("POST", "/v1/channels/test", keyed(s, h.channels, &Channels::test));
+  router_.add("GET", "/v1/channels/{id}", keyed(s, h.channels, &Channels::get));
+  router_.add("PATCH", "/v1/channels/{id}", keyed(s, h.channels, &Channels::update));
+  router_.add("PUT", "/v1/channels/{id}/config", keyed(s, h.channels, &Channels::replace_config));
+  router_.add("DELETE", "/v1/channels/{id}", keyed(s, h.channels, &Channels::remove));
+  router_.add("GET", "/v1/channels/{id}/deliveries", keyed(s, h.channels, &Channels::deliveries));
+  router_.add("POST", "/v1/channels/{id}/deliveries/{event_id}/redeliver",
+              keyed(s, h.channels, &Channels::redeliver));
+  router_.add("GET", "/v1/events/stream", keyed(s, h.events, &Events::stream));
 
   router_.add("GET", "/v1/snapshots", keyed(s, h.templates, &Templates::list));
-  router_.add("POST", "/v1/snapshots", keyed(s, h.templates, &Templates::create));
+  router_.add("POST", "/v1/snapshots", once(s, kAnybody, h.templates, &Templates::create));
   router_.add("DELETE", "/v1/snapshots/{name}", keyed(s, h.templates, &Templates::remove));
 }
 

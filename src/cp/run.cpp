@@ -14,7 +14,10 @@
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
 #include "cp/worker/host_watch.h"
+#include "cp/worker/housekeeping.h"
 #include "cp/worker/reconciler.h"
+#include "cp/worker/team_sampler.h"
+#include "cp/worker/usage_rollup.h"
 
 namespace wrenn::cp {
 
@@ -29,36 +32,22 @@ std::unique_ptr<db::Database> open_database(const Config& config) {
 
 namespace {
 
-http::Headers agent_headers(const Config& config) {
-  http::Headers headers;
-  if (!config.agent_token.empty()) headers.set(api::agent::kTokenHeader, config.agent_token.reveal());
-  return headers;
-}
-
 // Everything that serves requests, in the order in which it depends on each other.
 class Core {
  public:
   Core(async::Executor executor, const Config& config, db::Database& database, std::uint16_t port)
-      : background_(executor, "cp background"),
-        operations_(executor, "cp operations"),
-        shutdown_(executor),
-        keys_(database, background_),
-        authenticator_(keys_),
-        hosts_(executor, database, config.effective_agent_address(), agent_headers(config)),
-        templates_(database, hosts_),
-        under_way_(operations_),
-        capsules_(under_way_, database, hosts_, templates_),
-        snapshots_(under_way_, database, hosts_, capsules_, templates_),
-        reconciler_(executor, database, hosts_, templates_, capsules_, metrics_, config),
-        host_watch_(hosts_.local(), [this] { reconciler_.host_changed(); }),
-        services_{config,         database,   metrics_,
-                  authenticator_, templates_, capsules_,
-                  snapshots_,     shutdown_,  gateway::public_domain(config.gateway_domains, port)},
+      : services_(executor, config, database, port),
+        reconciler_(executor, database, services_.hosts, services_.templates, services_.capsules,
+                    services_.metrics, config),
+        host_watch_(services_.hosts.local(), [this] { reconciler_.host_changed(); }),
+        housekeeping_(executor, services_),
+        team_sampler_(executor, database),
+        usage_rollup_(executor, database, config),
         routes_(services_),
-        middleware_(routes_.router(), metrics_),
-        gateway_(config.gateway_domains, database, hosts_, shutdown_, metrics_),
+        middleware_(routes_.router(), services_.metrics),
+        gateway_(config.gateway_domains, database, services_.hosts, services_.shutdown, services_.metrics),
         server_(executor, handler(), options()) {
-    capsules_.on_unsettled = [this] { reconciler_.wake(); };
+    services_.capsules.on_unsettled = [this] { reconciler_.wake(); };
   }
 
   // Before the first request: what happened to capsules while no control plane ran must not be answered
@@ -79,8 +68,12 @@ class Core {
   }
 
   Task<> serve(net::Listener& listener, Task<> stop) {
-    background_.spawn(reconciler_.run());
-    background_.spawn(host_watch_.run());
+    services_.background.spawn(reconciler_.run());
+    services_.background.spawn(host_watch_.run());
+    services_.background.spawn(housekeeping_.run());
+    services_.background.spawn(team_sampler_.run());
+    services_.background.spawn(usage_rollup_.run());
+    services_.notifier.start(services_.background);
     auto serving = server_.serve(listener);
     std::exception_ptr failure;
     try {
@@ -110,36 +103,30 @@ class Core {
   }
 
   Task<> shut_down() {
-    shutdown_.begin();
+    services_.shutdown.begin();
     co_await server_.stop(limits::kShutdownGrace);
     // What is cut off here stays in a transient state in the database; the next start settles it with the
     // agent.
-    auto ended = operations_.join();
+    auto ended = services_.operations.join();
     std::exception_ptr failure;
     try {
       co_await async::with_timeout(limits::kShutdownGrace, "operations", std::move(ended));
     } catch (...) {
       failure = std::current_exception();
     }
-    operations_.cancel();
-    co_await operations_.join();
-    background_.cancel();
-    co_await background_.join();
+    services_.operations.cancel();
+    co_await services_.operations.join();
+    services_.notifier.stop();
+    services_.background.cancel();
+    co_await services_.background.join();
   }
 
-  async::Scope background_, operations_;
-  metrics::Registry metrics_;
-  Shutdown shutdown_;
-  service::ApiKeys keys_;
-  Authenticator authenticator_;
-  HostAgents hosts_;
-  service::Templates templates_;
-  service::Operations under_way_;
-  service::CapsuleService capsules_;
-  service::Snapshots snapshots_;
+  Services services_;
   worker::Reconciler reconciler_;
   worker::HostWatch host_watch_;
-  Services services_;
+  worker::Housekeeping housekeeping_;
+  worker::TeamSampler team_sampler_;
+  worker::UsageRollup usage_rollup_;
   Routes routes_;
   Middleware middleware_;
   gateway::Gateway gateway_;

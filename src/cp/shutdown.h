@@ -13,6 +13,7 @@ class Shutdown {
     begun_ = true;
     event_.notify_all();
   }
+  bool begun() const noexcept { return begun_; }
   // Returns once it has begun. Throws Error(canceled).
   async::Task<> wait() {
     while (!begun_) co_await event_.wait();

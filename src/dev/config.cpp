@@ -1,7 +1,5 @@
 #include "dev/config.h"
 
-#include "cp/config.h"
-
 namespace wrenn::dev {
 
 void describe(config::Settings& settings, Config& values) {
@@ -9,6 +7,7 @@ void describe(config::Settings& settings, Config& values) {
   settings.address("listen", values.listen, "address of the API").env("WRENN_CP_LISTEN_ADDR");
   settings.one_of("on_exit", values.on_exit, "what becomes of running capsules when wrenn dev ends", {"pause", "keep"});
   cp::describe_gateway(settings, values.gateway_domains);
+  cp::describe_channels(settings, values.channels);
   settings.one_of("acceleration", values.acceleration, "how capsules run", {"auto", "kvm", "tcg"});
   settings
       .integer("ready_sandboxes", values.ready_sandboxes,

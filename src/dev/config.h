@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/config/settings.h"
+#include "cp/config.h"
 
 namespace wrenn::dev {
 
@@ -16,6 +17,7 @@ struct Config {
   std::string acceleration = "auto";
   std::int64_t ready_sandboxes = 2;  // as agent::Config
   std::vector<std::string> gateway_domains = {"localhost"};  // as cp::Config
+  cp::ChannelConfig channels;
   std::string log_level = "info";
 };
 

@@ -160,7 +160,9 @@ void run(const Config& config) {
   cp::Config cp_config;
   cp_config.dir = config.dir;
   cp_config.listen = config.listen;
+  cp_config.mail_dir = config.dir + "/mails";
   cp_config.gateway_domains = config.gateway_domains;
+  cp_config.channels = config.channels;
   cp_config.agent_address = agent_config.effective_listen();
   const auto database = cp::open_database(cp_config);
   const std::string path = config.dir + "/dev.json";

@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-readonly kFolderTimeout=600  # seconds
+readonly kFolderTimeout=900  # seconds
 passed=0 failed=0 skipped=0
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
@@ -32,14 +32,23 @@ pytest_counts() {
 tests/catch_programs.sh component 2>&1 | tee "$output"
 add_counts programs "${PIPESTATUS[0]}"
 
-for folder in tests/component/*/; do
-    compgen -G "${folder}test_*.py" >/dev/null || continue
-    echo "-- $folder"
-    timeout "$kFolderTimeout" /usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs "$folder" 2>&1 | tee "$output"
+# What touches a database, on PostgreSQL as well.
+tests/postgres.sh tests/catch_programs.sh unit '[engine],[postgres]' 2>&1 | tee "$output"
+add_counts "programs on PostgreSQL" "${PIPESTATUS[0]}"
+
+run_folder() {  # FOLDER [COMMAND…]: its Python tests, by way of COMMAND
+    local folder=$1 status
+    shift
+    echo "-- $folder${*:+ with $*}"
+    "$@" timeout "$kFolderTimeout" /usr/bin/python3 -m pytest -q -p no:cacheprovider --tb=short -rs "$folder" 2>&1 | tee "$output"
     status=${PIPESTATUS[0]}
     pytest_counts >>"$output"
     add_counts "$folder" "$status"
+}
+for folder in tests/component/*/; do
+    if compgen -G "${folder}test_*.py" >/dev/null; then run_folder "$folder"; fi
 done
+run_folder tests/component/cp/ tests/postgres.sh
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -26,7 +26,7 @@ LAYERS = {
     "cp/service": dict(may=["cp", "api", "model", "core"], never=["core/http", "cp/handlers"]),
     "cp/store": dict(may=["cp", "api", "model", "core"], never=["core/http", "cp/handlers", "cp/service"]),
     "dev": dict(may=["cp/run.h", "cp/config.h", "agent/run.h", "agent/config.h", "api", "model", "core"]),
-    "cli": dict(may=["cp/run.h", "cp/config.h", "agent/run.h", "agent/config.h", "agent/host_checks.h", "envd/run.h", "envd/config.h", "dev/run.h",
+    "cli": dict(may=["cp/run.h", "cp/config.h", "cp/admin.h", "agent/run.h", "agent/config.h", "agent/host_checks.h", "envd/run.h", "envd/config.h", "dev/run.h",
                      "dev/config.h", "guest", "linux", "api", "model", "core"]),
     "main.cpp": dict(may=["cli", "cp/run.h", "agent/run.h", "envd/run.h", "dev/run.h", "guest", "core"]),
 }

@@ -33,8 +33,14 @@ CapsuleTexts::Text CapsuleTexts::find(const store::ListedSandbox& listed) const 
   return found != known_.end() && found->second.version == listed.version ? found->second.text : nullptr;
 }
 
-async::Task<std::string> CapsuleTexts::list(model::TeamId team) {
-  auto ask = [&team](db::Connection& connection) { return store::listed_sandboxes(connection, team); };
+async::Task<std::string> CapsuleTexts::list(model::TeamId team, store::Labels labels) {
+  auto ask = [&](db::Connection& connection) {
+    auto all = store::listed_sandboxes(connection, team);
+    if (labels.empty()) return all;
+    const auto wanted = store::sandboxes_labelled(connection, team, labels);
+    std::erase_if(all, [&wanted](const auto& one) { return !wanted.contains(one.id); });
+    return all;
+  };
   const auto listed = co_await database_.read(ask);
 
   std::vector<Text> texts;

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "core/db/database.h"
+#include "cp/store/labels.h"
 #include "cp/store/sandboxes.h"
 
 namespace wrenn::cp::handlers {
@@ -19,8 +20,9 @@ class CapsuleTexts {
  public:
   explicit CapsuleTexts(db::Database& database) : database_(database) {}
 
-  // The JSON array of what the team has, newest first. Throws what the database throws.
-  async::Task<std::string> list(model::TeamId team);
+  // The JSON array of what the team has, newest first; with labels: of those that have all of them. Throws what
+  // the database throws.
+  async::Task<std::string> list(model::TeamId team, store::Labels labels);
 
  private:
   using Text = std::shared_ptr<const std::string>;

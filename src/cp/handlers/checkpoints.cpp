@@ -35,7 +35,7 @@ Task<> Checkpoints::rollback(Request& request, Reply& reply) {
   if (body.checkpoint.empty()) throw_error(ErrorCode::invalid_argument, "checkpoint is required");
   const auto wait = patience(services_.config, request, reply);
   const auto row =
-      co_await services_.capsules.rollback(caller_of(request).team, id, std::move(body.checkpoint), wait);
+      co_await services_.capsules.rollback(caller_of(request), id, std::move(body.checkpoint), wait);
   co_await send_json(reply, 200, detailed_view(row, services_.domain));
 }
 

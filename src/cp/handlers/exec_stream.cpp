@@ -161,7 +161,7 @@ Task<> run_connect(StreamSession& session, api::envd::ProcessSelector selector) 
 }  // namespace
 
 Task<> ExecStream::exec(Request& request, Reply& reply) {
-  co_await serve_stream(services_, request, reply, false, run_exec);
+  co_await serve_stream(services_, audience_, request, reply, false, run_exec);
 }
 
 Task<> ExecStream::connect(Request& request, Reply& reply) {
@@ -169,7 +169,7 @@ Task<> ExecStream::connect(Request& request, Reply& reply) {
   auto body = [selector = service::parse_selector(request.params["selector"])](StreamSession& session) {
     return run_connect(session, selector);
   };
-  co_await serve_stream(services_, request, reply, false, std::move(body));
+  co_await serve_stream(services_, audience_, request, reply, false, std::move(body));
 }
 
 }  // namespace wrenn::cp::handlers

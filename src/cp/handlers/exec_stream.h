@@ -11,12 +11,14 @@ namespace wrenn::cp::handlers {
 
 class ExecStream {
  public:
-  explicit ExecStream(Services& services) : services_(services) {}
+  explicit ExecStream(Services& services, Audience audience = Audience::team)
+      : services_(services), audience_(audience) {}
   Task<> exec(Request& request, Reply& reply);
   Task<> connect(Request& request, Reply& reply);
 
  private:
   Services& services_;
+  const Audience audience_;
 };
 
 }  // namespace wrenn::cp::handlers

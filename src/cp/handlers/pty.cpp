@@ -170,7 +170,7 @@ Task<> run(StreamSession& session) {
 }  // namespace
 
 Task<> Pty::open(Request& request, Reply& reply) {
-  co_await serve_stream(services_, request, reply, true, run);
+  co_await serve_stream(services_, audience_, request, reply, true, run);
 }
 
 }  // namespace wrenn::cp::handlers

@@ -12,11 +12,13 @@ namespace wrenn::cp::handlers {
 
 class Pty {
  public:
-  explicit Pty(Services& services) : services_(services) {}
+  explicit Pty(Services& services, Audience audience = Audience::team)
+      : services_(services), audience_(audience) {}
   Task<> open(Request& request, Reply& reply);
 
  private:
   Services& services_;
+  const Audience audience_;
 };
 
 }  // namespace wrenn::cp::handlers

@@ -10,7 +10,7 @@
 
 namespace wrenn::cp::handlers {
 
-static constexpr unsigned kCloseNormal = 1000, kCloseGoingAway = 1001;
+static constexpr unsigned kCloseNormal = 1000, kCloseGoingAway = 1001, kClosePolicy = 1008;
 static constexpr auto kKeepAlive =
     std::chrono::seconds(30);  // pings after this silence; dead after twice as long
 
@@ -49,30 +49,47 @@ static Task<> run_body(StreamSession& session, std::function<Task<>(StreamSessio
   co_await session.socket.close(kCloseNormal, "");
 }
 
-static Task<> run_until_shutdown(StreamSession& session, std::function<Task<>(StreamSession&)> body) {
-  auto running = run_body(session, std::move(body));
+// A stream may last for days; its credentials may not.
+static Task<> until_revoked(StreamSession& session) {
+  auto& credentials = session.services.credentials;
+  for (;;) {
+    co_await credentials.change();
+    if (session.caller && !co_await credentials.is_good(*session.caller)) co_return;
+  }
+}
+
+static Task<> until_cut(StreamSession& session, bool& revoked) {
   auto stopping = session.services.shutdown.wait();
-  const int first = co_await async::first_of(std::move(running), std::move(stopping));
+  auto revoking = until_revoked(session);
+  revoked = co_await async::first_of(std::move(stopping), std::move(revoking)) == 1;
+}
+
+static Task<> run_until_cut(StreamSession& session, std::function<Task<>(StreamSession&)> body) {
+  bool revoked = false;
+  auto running = run_body(session, std::move(body));
+  auto cutting = until_cut(session, revoked);
+  const int first = co_await async::first_of(std::move(running), std::move(cutting));
   if (first == 0) co_return;
   try {
-    co_await send_error(session, "the control plane is going away; connect again");
+    co_await send_error(session, revoked ? "the credentials are no longer good"
+                                         : "the control plane is going away; connect again");
   } catch (const Error& error) {
     if (error.code() == ErrorCode::canceled) throw;
   }
-  co_await session.socket.close(kCloseGoingAway, "");
+  co_await session.socket.close(revoked ? kClosePolicy : kCloseGoingAway, "");
 }
 
-Task<> serve_stream(Services& services, Request& request, Reply& reply, bool fatal_errors,
+Task<> serve_stream(Services& services, Audience audience, Request& request, Reply& reply, bool fatal_errors,
                     std::function<Task<>(StreamSession&)> body) {
   const auto id = sandbox_id_of(request);
   auto caller = co_await services.authenticator.find(request);
   http::WebSocketOptions options;
   options.message_bytes_max = limits::kClientMessageBytes;
   auto socket = co_await reply.accept_websocket(options);
-  StreamSession session{socket, services, std::move(caller), id, false, fatal_errors};
-  auto running = run_until_shutdown(session, std::move(body));
+  StreamSession session{socket, services, std::move(caller), id, audience, false, fatal_errors};
+  auto running = run_until_cut(session, std::move(body));
   auto alive = socket.keep_alive(kKeepAlive);
-  // keep_alive() returns when the connection ends, run_until_shutdown() has closed it then: whichever is
+  // keep_alive() returns when the connection ends, run_until_cut() has closed it then: whichever is
   // first, both are over.
   co_await async::both(std::move(running), std::move(alive));
 }
@@ -138,6 +155,7 @@ static Task<> authenticate(StreamSession& session) {
 
 Task<service::CapsuleService::Running> open_capsule(StreamSession& session) {
   if (!session.caller) co_await authenticate(session);
+  if (session.audience == Audience::admins) session.caller = Authenticator::as_admin(*session.caller);
   co_return co_await session.services.capsules.require_running(session.caller->team, session.id);
 }
 

@@ -13,22 +13,30 @@
 
 namespace wrenn::cp::handlers {
 
+// Whose capsules a route is about.
+enum class Audience {
+  team,    // those of the team that the credentials stand for
+  admins,  // those of the platform, for its admins
+};
+
 struct StreamSession {
   http::WebSocket& socket;
   Services& services;
   std::optional<service::Caller> caller;  // known from the headers of the upgrade
   model::SandboxId id;
+  Audience audience = Audience::team;
   bool auth_seen = false;
   bool fatal_errors = false;  // the pty's error messages say "fatal": true
 };
 
 // Upgrades, runs `body`, sends its failure if it has one, closes. The capsule id is checked before the
 // upgrade.
-Task<> serve_stream(Services& services, Request& request, Reply& reply, bool fatal_errors,
+Task<> serve_stream(Services& services, Audience audience, Request& request, Reply& reply, bool fatal_errors,
                     std::function<Task<>(StreamSession&)> body);
 
 // Asks for credentials if the upgrade had none, then for the running capsule. Throws Error(unauthenticated)
-// "authentication failed", Error(not_found), PublicError invalid_state.
+// "authentication failed", Error(permission_denied) for who is not of the audience, Error(not_found),
+// PublicError invalid_state.
 Task<service::CapsuleService::Running> open_capsule(StreamSession& session);
 
 // The next message with a type that we know; others are skipped. Absent when the client is gone, properly or

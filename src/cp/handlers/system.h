@@ -1,4 +1,4 @@
-// What needs no key: /health, /openapi.yaml, /metrics.
+// What needs no key: /health, /healthz, /readyz, /openapi.yaml, /docs, /metrics.
 #pragma once
 
 #include "cp/request.h"
@@ -10,7 +10,9 @@ class System {
  public:
   explicit System(Services& services) : services_(services) {}
   Task<> health(Request& request, Reply& reply);
+  Task<> ready(Request& request, Reply& reply);
   Task<> openapi(Request& request, Reply& reply);
+  Task<> docs(Request& request, Reply& reply);
   Task<> prometheus(Request& request, Reply& reply);
 
  private:

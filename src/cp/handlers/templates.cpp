@@ -20,14 +20,31 @@ Task<> Templates::create(Request& request, Reply& reply) {
   const auto body = co_await read_json<api::CreateSnapshot>(request);
   const auto overwrite = request.query_value("overwrite").value_or("");
   auto input = service::admit_snapshot(body, overwrite);
-  const auto row = co_await services_.snapshots.create(caller_of(request).team, std::move(input));
+  const auto row = co_await services_.snapshots.create(caller_of(request), std::move(input));
+  co_await send_json(reply, 201, template_view(row));
+}
+
+Task<> Templates::list_all(Request&, Reply& reply) {
+  const auto rows = co_await services_.templates.all();
+  std::vector<api::AdminTemplate> views;
+  for (const auto& row : rows) views.push_back(admin_template_view(row));
+  co_await send_json(reply, 200, views);
+}
+
+Task<> Templates::turn_into(Request& request, Reply& reply) {
+  const auto id = sandbox_id_of(request);
+  auto body = co_await read_json<api::CreateSnapshot>(request);
+  body.sandbox_id = id.text();
+  auto input = service::admit_snapshot(body, "true");
+  input.then_destroy = true;
+  const auto row = co_await services_.snapshots.create(caller_of(request), std::move(input));
   co_await send_json(reply, 201, template_view(row));
 }
 
 Task<> Templates::remove(Request& request, Reply& reply) {
   auto name = request.params.find("name")->second;
   service::admit_template_name(name);
-  co_await services_.snapshots.remove(caller_of(request).team, std::move(name));
+  co_await services_.snapshots.remove(caller_of(request), std::move(name));
   co_await send_no_content(reply);
 }
 

@@ -79,6 +79,16 @@ api::Template template_view(const store::Template& row) {
   return view;
 }
 
+api::AdminTemplate admin_template_view(const store::Template& row) {
+  return {row.name,
+          row.type,
+          row.vcpus,
+          row.memory_mb,
+          row.size_bytes,
+          row.team.text(),
+          to_rfc3339(row.created_at)};
+}
+
 api::FileEntry file_view(const api::envd::EntryInfo& entry) {
   api::FileEntry view;
   view.name = entry.name;

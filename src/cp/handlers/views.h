@@ -16,6 +16,7 @@ api::Capsule capsule_view(const store::Sandbox& row);
 api::Capsule detailed_view(const store::Sandbox& row, const std::string& domain);
 api::Checkpoint checkpoint_view(const api::agent::CheckpointInfo& told);
 api::Template template_view(const store::Template& row);
+api::AdminTemplate admin_template_view(const store::Template& row);
 api::FileEntry file_view(const api::envd::EntryInfo& entry);
 api::Process process_view(const api::envd::ProcessInfo& process);
 api::CapsuleMetrics metrics_view(std::string sandbox_id, std::string range,

@@ -24,26 +24,6 @@ static void admit_timeout(std::int64_t timeout_sec) {
                 limits::kIdleTimeoutSecMax, timeout_sec);
 }
 
-CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds) {
-  CreateInput input;
-  if (!request.template_name.empty() && !is_safe_name(request.template_name))
-    throw_error(ErrorCode::invalid_argument, "template: {}", kNameRule);
-  input.template_name = request.template_name;
-  input.vcpus = request.vcpus <= 0 ? limits::kDefaultVcpus : request.vcpus;
-  if (input.vcpus > bounds.vcpus_max)
-    throw_error(ErrorCode::invalid_argument, "vcpus: at most {}, not {}", bounds.vcpus_max, input.vcpus);
-  input.memory_mb = request.memory_mb <= 0 ? limits::kDefaultMemoryMb : request.memory_mb;
-  if (input.memory_mb < limits::kMemoryMbMin || input.memory_mb > bounds.memory_mb_max)
-    throw_error(ErrorCode::invalid_argument, "memory_mb: from {} to {}, not {}", limits::kMemoryMbMin,
-                bounds.memory_mb_max, input.memory_mb);
-  admit_timeout(request.timeout_sec);
-  input.timeout_sec = request.timeout_sec;
-  if (!request.boot.empty() && request.boot != "auto" && request.boot != "cold")
-    throw_error(ErrorCode::invalid_argument, "boot: must be auto or cold");
-  if (request.boot == "cold") input.boot = request.boot;
-  return input;
-}
-
 // The program's own entries stand beside the user's: versions, and why a capsule does not run.
 static bool is_reserved_metadata(std::string_view name) noexcept {
   return name == "reason" || name.ends_with("_version");
@@ -65,6 +45,41 @@ static void admit_metadata(const std::map<std::string, std::string>& metadata) {
     if (has_nul(name) || has_nul(value))
       throw_error(ErrorCode::invalid_argument, "metadata must not contain a NUL character");
   }
+}
+
+CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds) {
+  CreateInput input;
+  if (!request.template_name.empty() && !is_safe_name(request.template_name))
+    throw_error(ErrorCode::invalid_argument, "template: {}", kNameRule);
+  input.template_name = request.template_name;
+  input.vcpus = request.vcpus <= 0 ? limits::kDefaultVcpus : request.vcpus;
+  if (input.vcpus > bounds.vcpus_max)
+    throw_error(ErrorCode::invalid_argument, "vcpus: at most {}, not {}", bounds.vcpus_max, input.vcpus);
+  input.memory_mb = request.memory_mb <= 0 ? limits::kDefaultMemoryMb : request.memory_mb;
+  if (input.memory_mb < limits::kMemoryMbMin || input.memory_mb > bounds.memory_mb_max)
+    throw_error(ErrorCode::invalid_argument, "memory_mb: from {} to {}, not {}", limits::kMemoryMbMin,
+                bounds.memory_mb_max, input.memory_mb);
+  admit_timeout(request.timeout_sec);
+  input.timeout_sec = request.timeout_sec;
+  if (!request.boot.empty() && request.boot != "auto" && request.boot != "cold")
+    throw_error(ErrorCode::invalid_argument, "boot: must be auto or cold");
+  if (request.boot == "cold") input.boot = request.boot;
+  admit_metadata(request.metadata);
+  input.metadata = request.metadata;
+  return input;
+}
+
+std::map<std::string, std::string> admit_label_filter(const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> labels;
+  for (const auto& text : texts) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw_error(ErrorCode::invalid_argument, "metadata: a filter is name=value, not \"{}\"", text);
+    if (!labels.emplace(text.substr(0, equals), text.substr(equals + 1)).second)
+      throw_error(ErrorCode::invalid_argument, "metadata: {} is given twice", text.substr(0, equals));
+  }
+  admit_metadata(labels);
+  return labels;
 }
 
 ForkInput admit_fork(api::ForkCapsule request) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/envd.h"
 #include "api/public.h"
@@ -24,8 +25,12 @@ struct CreateInput {
   std::string template_name;  // empty: the default
   std::int64_t vcpus = 0, memory_mb = 0, timeout_sec = 0;
   std::string boot;  // as the agent takes it: empty or "cold"
+  std::map<std::string, std::string> metadata;
 };
 CreateInput admit_create(const api::CreateCapsule& request, const Bounds& bounds);
+
+// "name=value", each; all of them together. Throws also for a name that comes with two values.
+std::map<std::string, std::string> admit_label_filter(const std::vector<std::string>& texts);
 
 struct ForkInput {
   std::int64_t count = 1;
@@ -41,6 +46,7 @@ struct SnapshotInput {
   model::SandboxId sandbox;
   std::string name;  // made up if the request has none
   bool overwrite = false;
+  bool then_destroy = false;  // the capsule
 };
 // `overwrite` is the query's "true" or "false"; absent and "" count as false.
 SnapshotInput admit_snapshot(const api::CreateSnapshot& request, std::string_view overwrite);

@@ -1,56 +1,53 @@
-// API keys: who is asking.
+// API keys: how they look, and what a team does with its own.
+//
+// A key is "wrn_" and 32 hex digits. SDKs that insist on E2B's form get the same key as "e2b_" and 40 digits:
+// those 32, and the first 8 of the key's hash, so that no other text is a second name of it.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
-#include "core/async/scope.h"
-#include "core/base/clock.h"
+#include "core/async/task.h"
 #include "core/db/database.h"
-#include "model/ids.h"
+#include "cp/service/caller.h"
+#include "cp/store/api_keys.h"
 
 namespace wrenn::cp::service {
 
 using async::Task;
 
-inline constexpr std::string_view kApiKeyPrefix = "wrn_";
+class Credentials;
+
+inline constexpr std::string_view kApiKeyPrefix = "wrn_", kE2bKeyPrefix = "e2b_";
 inline constexpr std::size_t kApiKeyShownChars = 10;  // key_prefix
 
-std::string new_api_key();  // "wrn_" and 32 hex digits
-bool is_api_key(std::string_view text) noexcept;
-std::string hash_api_key(std::string_view key);  // what the database holds
+std::string new_api_key();
+std::string e2b_spelling(std::string_view key);
+// The key in its own form, from either; absent for what is no key.
+std::optional<std::string> parse_api_key(std::string_view text);
 
-struct Caller {
-  model::TeamId team;
-  model::ApiKeyId key;
-  std::string key_name;
-};
-
-// Looks keys up, remembering them for a short time: a key deleted by another process stops to work within
-// limits::kApiKeyCacheTtl, one deleted by this process at once (forget_all).
 class ApiKeys {
  public:
-  // `background` must be joined before this dies.
-  ApiKeys(db::Database& database, async::Scope& background) : database_(database), background_(background) {}
+  // Both must outlive this.
+  ApiKeys(db::Database& database, Credentials& credentials)
+      : database_(database), credentials_(credentials) {}
 
-  // Absent for an unknown key. Throws what the database throws.
-  Task<std::optional<Caller>> find(std::string key);
-  void forget_all() noexcept { cache_.clear(); }
+  struct Created {
+    store::ApiKey row;
+    std::string key;  // never to be seen again
+  };
+  // Throws Error(invalid_argument) for a name that cannot be one.
+  Task<Created> create(Caller caller, std::string name);
+  // Newest first.
+  Task<std::vector<store::ListedApiKey>> list(Caller caller);
+  // It is refused from now on. Nothing happens to one that is not the team's.
+  Task<> revoke(Caller caller, model::ApiKeyId id);
 
  private:
-  struct Entry {
-    Caller caller;
-    SteadyTime valid_until;
-    SteadyTime used_written;
-  };
-  Task<> write_used(model::ApiKeyId id);
-  void note_used(Entry& entry, SteadyTime at);
-
   db::Database& database_;
-  async::Scope& background_;
-  std::unordered_map<std::string, Entry> cache_;  // by hash
+  Credentials& credentials_;
 };
 
 }  // namespace wrenn::cp::service

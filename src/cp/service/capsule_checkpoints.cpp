@@ -128,16 +128,16 @@ Task<Done> CapsuleService::do_delete_checkpoint(Sandbox row, std::string checkpo
   co_return Done{};
 }
 
-Task<Sandbox> CapsuleService::rollback(model::TeamId team, model::SandboxId id, std::string which,
+Task<Sandbox> CapsuleService::rollback(Caller caller, model::SandboxId id, std::string which,
                                        std::chrono::milliseconds patience) {
   // A name that is none must not stop what runs.
-  const auto before = co_await get(team, id);
+  const auto before = co_await get(caller.team, id);
   if (before.status != running && before.status != paused && before.status != error)
     throw_wrong_state(before, kKeptOrFailed);
   const auto checkpoint = co_await find_checkpoint(before, which);
   std::vector<SandboxState> expected{running, paused, error};
-  auto change = begin_to(resuming, limits::kResumingDeadline);
-  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), kKeptOrFailed);
+  auto change = begin_to(resuming, limits::kResumingDeadline, caller.actor);
+  auto row = co_await begin_change(caller.team, id, std::move(expected), std::move(change), kKeptOrFailed);
   const auto operation =
       operations_.begin("rollback", id.text(), {id}, do_rollback(row, checkpoint.checkpoint_id));
   auto ended = co_await operation->wait(patience);
@@ -154,7 +154,7 @@ Task<api::agent::SandboxInfo> CapsuleService::rollback_on_agent(const Sandbox& r
 
 Task<Sandbox> CapsuleService::do_rollback(Sandbox row, std::string checkpoint_id) {
   auto call = rollback_on_agent(row, std::move(checkpoint_id));
-  co_return co_await come_back(row, std::move(call), "rolled back");
+  co_return co_await come_back(row, std::move(call), "rollback", "rolled back");
 }
 
 }  // namespace wrenn::cp::service

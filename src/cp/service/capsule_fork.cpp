@@ -9,6 +9,7 @@
 #include "cp/service/capsule_service.h"
 #include "cp/service/changes.h"
 #include "cp/service/failures.h"
+#include "cp/store/labels.h"
 
 namespace wrenn::cp::service {
 
@@ -16,10 +17,11 @@ using store::Change;
 using store::Sandbox;
 using enum SandboxState;
 
-static Sandbox child_of(const Sandbox& parent, const ForkInput& input) {
+static Sandbox child_of(const Sandbox& parent, const ForkInput& input, const model::Actor& by) {
   Sandbox row;
   row.id = model::SandboxId::random();
   row.team = parent.team;
+  row.by = by;
   row.host = parent.host;  // where the memory is that they share
   row.template_name = parent.template_name;
   row.template_id = parent.template_id;
@@ -34,23 +36,28 @@ static Sandbox child_of(const Sandbox& parent, const ForkInput& input) {
   return row;
 }
 
-Task<std::vector<Sandbox>> CapsuleService::fork(model::TeamId team, model::SandboxId id, ForkInput input,
+Task<std::vector<Sandbox>> CapsuleService::fork(Caller caller, model::SandboxId id, ForkInput input,
                                                 std::chrono::milliseconds patience) {
-  const auto parent = co_await require_kept(team, id);
+  const auto parent = co_await require_kept(caller.team, id);
   hosts_.at(parent.host);
 
   std::vector<Sandbox> children;
   api::agent::ForkSandboxRequest request;
   request.sandbox_id = id.text();
   for (std::int64_t i = 0; i < input.count; ++i) {
-    const auto& child = children.emplace_back(child_of(parent, input));
+    const auto& child = children.emplace_back(child_of(parent, input, caller.actor));
     request.children.push_back({child.id.text(), child.timeout_sec, input.metadata});
   }
   // In the transaction that looks at the parent once more: who destroys it later finds the rows.
   auto insert = [&](db::Connection& connection) {
     auto current = store::find_sandbox(connection, id);
     if (!current || (current->status != running && current->status != paused)) return current;
-    for (const auto& child : children) store::insert_sandbox(connection, child);
+    quotas_.admit(connection, parent.team,
+                  {input.count, input.count * parent.vcpus, input.count * parent.memory_mb});
+    for (const auto& child : children) {
+      transitions::insert(connection, child);
+      store::insert_labels(connection, child.id, child.team, input.metadata);
+    }
     return current;
   };
   const auto current = co_await database_.write(insert);
@@ -108,7 +115,7 @@ Task<std::vector<Sandbox>> CapsuleService::do_fork(std::vector<Sandbox> children
     std::vector<Sandbox> rows;
     for (std::size_t i = 0; i < children.size(); ++i) {
       const auto& child = children[i];
-      auto row = store::finish_change(connection, child.id, child.revision, changes[i], at);
+      auto row = transitions::finish(connection, child, changes[i], at);
       if (!row) destroyed.push_back(child);
       if (!row) row = store::find_sandbox(connection, child.id);
       rows.push_back(row ? std::move(*row) : child);
@@ -125,11 +132,11 @@ Task<> CapsuleService::undo_fork(std::vector<Sandbox> children, std::string why)
   const auto at = now();
   const auto failed = change_to(error, std::move(why));
   auto write = [&](db::Connection& connection) {
-    for (const auto& child : children) store::finish_change(connection, child.id, child.revision, failed, at);
+    for (const auto& child : children) transitions::finish(connection, child, failed, at);
   };
   co_await database_.write(write);
   // The answer may have been lost on its way back. What cannot be cleaned now, the reconciler finds.
-  for (const auto& child : children) operations_.scope().spawn(destroy_on_agent(child));
+  for (const auto& child : children) operations_.scope().spawn(clean_up_create(child));
   on_unsettled();
 }
 

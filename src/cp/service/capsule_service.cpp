@@ -7,6 +7,8 @@
 #include "cp/service/changes.h"
 #include "cp/service/failures.h"
 #include "cp/service/settle.h"
+#include "cp/store/idempotency.h"
+#include "cp/store/labels.h"
 
 namespace wrenn::cp::service {
 
@@ -27,9 +29,10 @@ static std::string text_of(std::exception_ptr error) {
 // --- create
 // ---------------------------------------------------------------------------------------------------------
 
-Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
-                                     std::chrono::milliseconds patience) {
-  const auto chosen = co_await templates_.resolve(team, input.template_name);
+Task<Sandbox> CapsuleService::create(Caller caller, CreateInput input, std::chrono::milliseconds patience) {
+  if (caller.made_before) co_return co_await get(caller.team, *caller.made_before);
+  auto since = SteadyClock::now();
+  const auto chosen = co_await templates_.resolve(caller.team, input.template_name);
   // A snapshot holds memory: its size is not the request's to choose.
   if (chosen.vcpus > 0) input.vcpus = chosen.vcpus;
   if (chosen.memory_mb > 0) input.memory_mb = chosen.memory_mb;
@@ -37,7 +40,8 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
 
   Sandbox row;
   row.id = model::SandboxId::random();
-  row.team = team;
+  row.team = caller.team;
+  row.by = caller.actor;
   row.host = host.id;
   row.template_name = input.template_name.empty() ? chosen.name : input.template_name;
   row.template_id = chosen.id;
@@ -47,12 +51,13 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
   row.memory_mb = input.memory_mb;
   row.disk_size_mb = limits::kDiskSizeMb;
   row.timeout_sec = input.timeout_sec;
+  row.metadata = metadata_json(input.metadata);
   row.created_at = row.last_updated = now();
   row.status_deadline = after(row.created_at, limits::kStartingDeadline);
 
   api::agent::CreateSandboxRequest request;
   request.sandbox_id = row.id.text();
-  request.team_id = team.text();
+  request.team_id = caller.team.text();
   request.template_id = chosen.id.digits();
   request.template_team_id = chosen.team.digits();
   request.template_name = chosen.name;
@@ -62,11 +67,19 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
   request.timeout_sec = row.timeout_sec;
   request.default_user = chosen.default_user;
   request.boot = input.boot;
+  request.metadata = input.metadata;
   request.default_env = json::from_json<std::map<std::string, std::string>>(chosen.default_env);
 
   // The row comes first: what the agent has and no row knows is an orphan.
-  auto insert = [&row](db::Connection& connection) { store::insert_sandbox(connection, row); };
+  auto insert = [&](db::Connection& connection) {
+    quotas_.admit(connection, row.team, {1, row.vcpus, row.memory_mb});
+    transitions::insert(connection, row);
+    store::insert_labels(connection, row.id, row.team, input.metadata);
+    if (!caller.request_key.empty())
+      store::set_idempotency_sandbox(connection, {caller.team, caller.actor.id, caller.request_key}, row.id);
+  };
   co_await database_.write(insert);
+  operations_.end_stage("create", "admit", since);
   const auto operation =
       operations_.begin("create", row.id.text(), {row.id}, do_create(row, std::move(request)));
   auto ended = co_await operation->wait(patience);
@@ -74,13 +87,16 @@ Task<Sandbox> CapsuleService::create(model::TeamId team, CreateInput input,
 }
 
 Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRequest request) {
+  const auto metadata = request.metadata;
   std::exception_ptr failure;
   api::agent::SandboxInfo info;
+  auto since = SteadyClock::now();
   try {
     info = co_await hosts_.at(row.host).agent.create(std::move(request));
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("create", "host", since);
   if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
   if (!failure && info.status != running)
     failure = std::make_exception_ptr(
@@ -92,11 +108,13 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
     // lost on its way back. If that fails too, the reconciler finds the orphan.
     auto failed = change_to(error, text_of(failure));
     co_await finish(row, std::move(failed));
-    operations_.scope().spawn(destroy_on_agent(row));
+    operations_.scope().spawn(clean_up_create(row));
     throw_create_failure(failure);
   }
+  info.metadata.insert(metadata.begin(), metadata.end());
   auto started = running_from(info, now());
   auto after_start = co_await finish(row, std::move(started));
+  operations_.end_stage("create", "settle", since);
   if (after_start) co_return std::move(*after_start);
   // Somebody destroyed it meanwhile, and his destroy may have reached the agent before our create.
   co_await destroy_on_agent(row);
@@ -106,37 +124,40 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
 // --- pause and resume
 // -----------------------------------------------------------------------------------------------
 
-Task<Sandbox> CapsuleService::pause(model::TeamId team, model::SandboxId id) {
+Task<Sandbox> CapsuleService::pause(Caller caller, model::SandboxId id) {
   std::vector<SandboxState> expected{running};
-  auto change = begin_to(pausing, limits::kPausingDeadline);
-  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "running");
+  auto change = begin_to(pausing, limits::kPausingDeadline, caller.actor);
+  auto row = co_await begin_change(caller.team, id, std::move(expected), std::move(change), "running");
   const auto operation = operations_.begin("pause", id.text(), {id}, do_pause(std::move(row)));
   co_return co_await end_of(operation);
 }
 
 Task<Sandbox> CapsuleService::do_pause(Sandbox row) {
   std::exception_ptr failure;
+  auto since = SteadyClock::now();
   try {
     co_await hosts_.at(row.host).agent.pause(row.id.text());
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("pause", "host", since);
   if (failure) {
-    co_await settle_now(row);
+    co_await settle_now(row, text_of(failure));
     throw_agent_failure(failure);
   }
   auto change = change_to(paused);
   change.host_ip = "";
   auto after_pause = co_await finish(row, std::move(change));
+  operations_.end_stage("pause", "settle", since);
   if (!after_pause) throw_destroyed_while("paused");
+  archive_.keep_paused(*after_pause);
   co_return std::move(*after_pause);
 }
 
-Task<Sandbox> CapsuleService::resume(model::TeamId team, model::SandboxId id,
-                                     std::chrono::milliseconds patience) {
+Task<Sandbox> CapsuleService::resume(Caller caller, model::SandboxId id, std::chrono::milliseconds patience) {
   std::vector<SandboxState> expected{paused};
-  auto change = begin_to(resuming, limits::kResumingDeadline);
-  auto row = co_await begin_change(team, id, std::move(expected), std::move(change), "paused");
+  auto change = begin_to(resuming, limits::kResumingDeadline, caller.actor);
+  auto row = co_await begin_change(caller.team, id, std::move(expected), std::move(change), "paused");
   const auto operation = operations_.begin("resume", id.text(), {id}, do_resume(row));
   auto ended = co_await operation->wait(patience);
   co_return ended ? std::move(*ended) : std::move(row);
@@ -151,24 +172,27 @@ Task<api::agent::SandboxInfo> CapsuleService::resume_on_agent(const Sandbox& row
 
 Task<Sandbox> CapsuleService::do_resume(Sandbox row) {
   auto call = resume_on_agent(row);
-  co_return co_await come_back(row, std::move(call), "resumed");
+  co_return co_await come_back(row, std::move(call), "resume", "resumed");
 }
 
 Task<Sandbox> CapsuleService::come_back(Sandbox row, Task<api::agent::SandboxInfo> call,
-                                        std::string_view doing) {
+                                        std::string_view operation, std::string_view doing) {
   std::exception_ptr failure;
   api::agent::SandboxInfo info;
+  auto since = SteadyClock::now();
   try {
     info = co_await std::move(call);
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage(operation, "host", since);
   if (failure) {
-    co_await settle_now(row);
+    co_await settle_now(row, text_of(failure));
     throw_agent_failure(failure);
   }
   auto change = running_from(info, now());
   auto back = co_await finish(row, std::move(change));
+  operations_.end_stage(operation, "settle", since);
   if (!back) throw_destroyed_while(doing);
   co_return std::move(*back);
 }
@@ -176,8 +200,8 @@ Task<Sandbox> CapsuleService::come_back(Sandbox row, Task<api::agent::SandboxInf
 // --- destroy
 // --------------------------------------------------------------------------------------------------------
 
-Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
-  const auto current = co_await get(team, id);
+Task<> CapsuleService::destroy(Caller caller, model::SandboxId id) {
+  const auto current = co_await get(caller.team, id);
   if (current.status == stopped) co_return;
   Began<Sandbox> operation;
   if (const auto found = destroying_.find(id); found != destroying_.end()) {
@@ -185,9 +209,9 @@ Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
   } else {
     std::vector<SandboxState> expected{pending,  starting, running, pausing, paused,
                                        resuming, stopping, missing, error};
-    auto change = begin_to(stopping, limits::kStoppingDeadline);
+    auto change = begin_to(stopping, limits::kStoppingDeadline, caller.actor);
     auto begun = [&](db::Connection& connection) {
-      return store::begin_change(connection, id, expected, change, now());
+      return transitions::begin(connection, id, expected, change, now());
     };
     const auto row = co_await database_.write(begun);
     if (!row) co_return;  // stopped meanwhile
@@ -201,26 +225,42 @@ Task<> CapsuleService::destroy(model::TeamId team, model::SandboxId id) {
 
 Task<Sandbox> CapsuleService::do_destroy(Sandbox row) {
   const ScopeGuard ended([this, id = row.id] { destroying_.erase(id); });
+  archive_.keep_last(row);
   std::exception_ptr failure;
+  auto since = SteadyClock::now();
   try {
     co_await hosts_.at(row.host).agent.destroy(row.id.text());
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("destroy", "host", since);
   if (failure) {
     // The row stays `stopping`: the reconciler destroys the capsule as soon as the host can be reached.
     on_unsettled();
+    if (!async::is_cancellation(failure)) {
+      auto tell = [&](db::Connection& connection) {
+        transitions::publish_failed_destroy(connection, row, now(), text_of(failure));
+      };
+      co_await database_.write(tell);
+    }
     throw_agent_failure(failure);
   }
   auto change = change_to(stopped);
   change.host_ip = "";
   auto after_destroy = co_await finish(row, std::move(change));
+  operations_.end_stage("destroy", "settle", since);
   // A concurrent destroy may have been quicker; either way it is gone.
   row.status = stopped;
   co_return after_destroy ? std::move(*after_destroy) : std::move(row);
 }
 
-Task<> CapsuleService::destroy_on_agent(Sandbox row) {
+Task<> CapsuleService::clean_up_create(Sandbox row) {
+  if (!co_await destroy_on_agent(row)) co_return;
+  auto tell = [&](db::Connection& connection) { transitions::publish_cleanup(connection, row, now()); };
+  co_await database_.write(tell);
+}
+
+Task<bool> CapsuleService::destroy_on_agent(Sandbox row) {
   std::exception_ptr failure;
   try {
     co_await hosts_.at(row.host).agent.destroy(row.id.text());
@@ -232,6 +272,7 @@ Task<> CapsuleService::destroy_on_agent(Sandbox row) {
               {{"sandbox", row.id.text()}, {"error", text_of(failure)}});
     on_unsettled();
   }
+  co_return !failure;
 }
 
 // --- the rest
@@ -239,7 +280,7 @@ Task<> CapsuleService::destroy_on_agent(Sandbox row) {
 
 Task<Sandbox> CapsuleService::get(model::TeamId team, model::SandboxId id) {
   auto find = [&team, &id](db::Connection& connection) { return store::find_sandbox(connection, team, id); };
-  auto row = co_await database_.read(find);
+  auto row = co_await database_.read_one(find);
   if (!row) throw_sandbox_not_found();
   co_return std::move(*row);
 }
@@ -270,14 +311,29 @@ Task<> CapsuleService::ping(model::TeamId team, model::SandboxId id) {
 Task<api::agent::MetricsResponse> CapsuleService::metrics(model::TeamId team, model::SandboxId id,
                                                           std::string range) {
   const auto row = co_await get(team, id);
-  if (row.status != running && row.status != paused)
-    throw_error(ErrorCode::not_found, "no metrics: sandbox is not running (status: {})",
-                to_string(row.status));
-  api::agent::MetricsRequest request;
-  request.sandbox_id = row.id.text();
-  request.range = std::move(range);
-  auto call = hosts_.at(row.host).agent.metrics(std::move(request));
-  co_return co_await from_agent(std::move(call));
+  api::agent::MetricsResponse told;
+  std::exception_ptr failure;
+  if (row.status == running || row.status == paused) {
+    api::agent::MetricsRequest request;
+    request.sandbox_id = row.id.text();
+    request.range = range;
+    try {
+      told = co_await hosts_.at(row.host).agent.metrics(std::move(request));
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (row.status == running && failure) throw_agent_failure(failure);
+    // Of a paused one an agent that was started anew knows nothing.
+    if (!failure && (row.status == running || !told.points.empty())) co_return told;
+  }
+  auto kept = co_await archive_.find(id, std::move(range));
+  if (kept) {
+    told.points = std::move(*kept);
+    co_return told;
+  }
+  if (failure) throw_agent_failure(failure);
+  if (row.status == paused) co_return told;
+  throw_error(ErrorCode::not_found, "no metrics: sandbox is not running (status: {})", to_string(row.status));
 }
 
 void CapsuleService::note_activity(const model::SandboxId& id) {
@@ -290,7 +346,7 @@ Task<> CapsuleService::write_activity(model::SandboxId id) {
   co_await database_.write(write);
 }
 
-Task<> CapsuleService::settle_now(Sandbox row) {
+Task<> CapsuleService::settle_now(Sandbox row, std::string why) {
   std::exception_ptr failure;
   try {
     const auto answer = co_await hosts_.at(row.host).agent.list();
@@ -302,7 +358,7 @@ Task<> CapsuleService::settle_now(Sandbox row) {
     auto aged = row;
     aged.last_updated = UnixTime{};
     auto settled = settle(aged, fact, now());
-    if (settled.what == Settle::change) co_await finish(row, std::move(settled.change));
+    if (settled.what == Settle::change) co_await finish(row, std::move(settled.change), Told{why, false});
     if (settled.what == Settle::leave) on_unsettled();
   } catch (...) {
     failure = std::current_exception();
@@ -315,7 +371,7 @@ Task<Sandbox> CapsuleService::begin_change(model::TeamId team, model::SandboxId 
                                            std::string_view wanted) {
   const auto current = co_await get(team, id);
   auto begun = [&](db::Connection& connection) {
-    return store::begin_change(connection, id, expected, change, now());
+    return transitions::begin(connection, id, expected, change, now());
   };
   auto row = co_await database_.write(begun);
   if (row) co_return std::move(*row);
@@ -323,10 +379,10 @@ Task<Sandbox> CapsuleService::begin_change(model::TeamId team, model::SandboxId 
   throw_wrong_state(latest, wanted);
 }
 
-Task<std::optional<Sandbox>> CapsuleService::finish(Sandbox row, Change change) {
+Task<std::optional<Sandbox>> CapsuleService::finish(Sandbox row, Change change, Told told) {
   const auto at = now();
-  auto write = [&row, &change, at](db::Connection& connection) {
-    return store::finish_change(connection, row.id, row.revision, change, at);
+  auto write = [&](db::Connection& connection) {
+    return transitions::finish(connection, row, change, at, told);
   };
   co_return co_await database_.write(write);
 }

@@ -15,9 +15,12 @@
 
 #include "cp/host_agents.h"
 #include "cp/service/admission.h"
-#include "cp/service/api_keys.h"
+#include "cp/service/caller.h"
+#include "cp/service/metrics_archive.h"
 #include "cp/service/operation.h"
+#include "cp/service/quotas.h"
 #include "cp/service/templates.h"
+#include "cp/service/transitions.h"
 #include "cp/store/sandboxes.h"
 
 namespace wrenn::cp::service {
@@ -27,30 +30,37 @@ using model::SandboxState;
 class CapsuleService {
  public:
   // All must outlive this.
-  CapsuleService(Operations& operations, db::Database& database, HostAgents& hosts, Templates& templates)
-      : operations_(operations), database_(database), hosts_(hosts), templates_(templates) {}
+  CapsuleService(Operations& operations, db::Database& database, HostAgents& hosts, Templates& templates,
+                 const Quotas& quotas, MetricsArchive& archive)
+      : operations_(operations),
+        database_(database),
+        hosts_(hosts),
+        templates_(templates),
+        quotas_(quotas),
+        archive_(archive) {}
 
   // Called when a row was left for the reconciler.
   std::function<void()> on_unsettled = [] {};
 
   // Returns when it runs, or with status `starting` after `patience`. Throws PublicError no_hosts_available,
-  // Error(not_found) for an unknown template, what throw_create_failure() makes of the agent's.
-  Task<store::Sandbox> create(model::TeamId team, CreateInput input, std::chrono::milliseconds patience);
+  // those of Quotas::admit(), Error(not_found) for an unknown template, what throw_create_failure() makes of
+  // the agent's.
+  Task<store::Sandbox> create(Caller caller, CreateInput input, std::chrono::milliseconds patience);
 
   // Throws Error(not_found) if the team has no such capsule.
   Task<store::Sandbox> get(model::TeamId team, model::SandboxId id);
 
   // Throw PublicError invalid_state when it is not running (paused), what throw_agent_failure() makes of the
   // agent's.
-  Task<store::Sandbox> pause(model::TeamId team, model::SandboxId id);
-  Task<store::Sandbox> resume(model::TeamId team, model::SandboxId id, std::chrono::milliseconds patience);
+  Task<store::Sandbox> pause(Caller caller, model::SandboxId id);
+  Task<store::Sandbox> resume(Caller caller, model::SandboxId id, std::chrono::milliseconds patience);
   // Idempotent.
-  Task<> destroy(model::TeamId team, model::SandboxId id);
+  Task<> destroy(Caller caller, model::SandboxId id);
 
   // Children of a capsule that runs or is paused and stays what it is: they get its template and sizes, and
   // all of them run at the end, or none exists. After `patience` they are told as `starting`. A child that
   // somebody destroyed meanwhile is told as it is. Throws as pause().
-  Task<std::vector<store::Sandbox>> fork(model::TeamId team, model::SandboxId id, ForkInput input,
+  Task<std::vector<store::Sandbox>> fork(Caller caller, model::SandboxId id, ForkInput input,
                                          std::chrono::milliseconds patience);
 
   // Checkpoints of a capsule that runs or is paused. What there is, the agent knows; ids are ours. `which` is
@@ -61,7 +71,7 @@ class CapsuleService {
   Task<std::vector<Checkpoint>> checkpoints(model::TeamId team, model::SandboxId id);
   // Throw Error(not_found) for an unknown checkpoint.
   Task<> delete_checkpoint(model::TeamId team, model::SandboxId id, std::string which);
-  Task<store::Sandbox> rollback(model::TeamId team, model::SandboxId id, std::string which,
+  Task<store::Sandbox> rollback(Caller caller, model::SandboxId id, std::string which,
                                 std::chrono::milliseconds patience);
 
   // Tells the agent that the capsule is in use. Throws as pause().
@@ -72,8 +82,12 @@ class CapsuleService {
     api::EnvdClient envd;
   };
   Task<Running> require_running(model::TeamId team, model::SandboxId id);
-  // The time series of a capsule that runs or is paused. Throws Error(not_found) in other states.
+  // The time series of a capsule: as its host has it, or as it was kept when it was paused or ended. Throws
+  // Error(not_found) when there is none.
   Task<api::agent::MetricsResponse> metrics(model::TeamId team, model::SandboxId id, std::string range);
+
+  // Of one that its host has paused by itself.
+  void keep_metrics(const store::Sandbox& row) { archive_.keep_paused(row); }
 
   // Writes last_active_at in the background.
   void note_activity(const model::SandboxId& id);
@@ -90,7 +104,7 @@ class CapsuleService {
   Task<api::agent::SandboxInfo> rollback_on_agent(const store::Sandbox& row, std::string checkpoint_id);
   // The end of a resume or rollback: running as `call` says, or what the host says if it fails.
   Task<store::Sandbox> come_back(store::Sandbox row, Task<api::agent::SandboxInfo> call,
-                                 std::string_view doing);
+                                 std::string_view operation, std::string_view doing);
 
   Task<std::vector<store::Sandbox>> do_fork(std::vector<store::Sandbox> children,
                                             api::agent::ForkSandboxRequest request);
@@ -107,18 +121,22 @@ class CapsuleService {
 
   // Asks the host what became of a failed operation and writes it down; whatever goes wrong is the
   // reconciler's.
-  Task<> settle_now(store::Sandbox row);
-  Task<> destroy_on_agent(store::Sandbox row);
+  Task<> settle_now(store::Sandbox row, std::string failure);
+  // True if it is gone there.
+  Task<bool> destroy_on_agent(store::Sandbox row);
+  Task<> clean_up_create(store::Sandbox row);
   Task<> write_activity(model::SandboxId id);
   Task<store::Sandbox> begin_change(model::TeamId team, model::SandboxId id,
                                     std::vector<SandboxState> expected, store::Change change,
                                     std::string_view wanted);
-  Task<std::optional<store::Sandbox>> finish(store::Sandbox row, store::Change change);
+  Task<std::optional<store::Sandbox>> finish(store::Sandbox row, store::Change change, Told told = {});
 
   Operations& operations_;
   db::Database& database_;
   HostAgents& hosts_;
   Templates& templates_;
+  const Quotas& quotas_;
+  MetricsArchive& archive_;
   std::unordered_map<model::SandboxId, Began<store::Sandbox>> destroying_;
   std::unordered_set<std::string> naming_;  // "capsule/name" of checkpoints that are being made
 };

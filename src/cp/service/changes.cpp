@@ -8,6 +8,10 @@ UnixTime after(UnixTime at, std::chrono::microseconds duration) noexcept {
   return {at.us + duration.count()};
 }
 
+UnixTime before(UnixTime at, std::chrono::microseconds duration) noexcept {
+  return {at.us - duration.count()};
+}
+
 store::Change change_to(SandboxState to, std::string reason) {
   store::Change change;
   change.to = to;
@@ -15,8 +19,9 @@ store::Change change_to(SandboxState to, std::string reason) {
   return change;
 }
 
-store::Change begin_to(SandboxState to, std::chrono::microseconds deadline) {
+store::Change begin_to(SandboxState to, std::chrono::microseconds deadline, model::Actor by) {
   auto change = change_to(to);
+  change.by = std::move(by);
   change.deadline = after(now(), deadline);
   return change;
 }

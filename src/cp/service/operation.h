@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/base/scope_guard.h"
 #include "core/log/log.h"
+#include "core/metrics/metrics.h"
 #include "model/ids.h"
 
 namespace wrenn::cp::service {
@@ -75,8 +76,8 @@ struct Done {};  // the result of an operation that has none
 // The operations under way and the capsules they work on.
 class Operations {
  public:
-  // `scope` must be joined before this dies.
-  explicit Operations(async::Scope& scope) : scope_(scope) {}
+  // `scope` must be joined before this dies; `metrics` must outlive it.
+  Operations(async::Scope& scope, metrics::Registry& metrics) : scope_(scope), metrics_(metrics) {}
 
   // `subject` is told in the log when `work` fails; the reconciler leaves `capsules` alone until it ends.
   template <typename Result>
@@ -87,6 +88,19 @@ class Operations {
     scope_.spawn(drive<Result>(operation, std::string(name), std::move(subject), std::move(capsules),
                                std::move(work)));
     return operation;
+  }
+
+  // A stage that began at `since` is over, well or not; the next begins now.
+  void end_stage(std::string_view operation, std::string_view stage, SteadyTime& since) {
+    const auto at = SteadyClock::now();
+    metrics_
+        .histogram("wrenn_cp_operation_stage_duration_seconds",
+                   "Parts of an operation: admit (rules and the first row), host (its agent's call), settle "
+                   "(the row afterwards).",
+                   metrics::duration_bounds_seconds(),
+                   {{"operation", std::string(operation)}, {"stage", std::string(stage)}})
+        .observe(std::chrono::duration<double>(at - since).count());
+    since = at;
   }
 
   // True while an operation of this process works on the capsule.
@@ -108,6 +122,10 @@ class Operations {
     }
     for (const auto& id : capsules)
       if (--busy_[id] == 0) busy_.erase(id);
+    metrics_
+        .counter("wrenn_cp_operations_total", "Operations that have ended.",
+                 {{"operation", name}, {"result", failure ? "failed" : "done"}})
+        .add();
     if (!failure) {
       operation->succeed(std::move(*result));
       co_return;
@@ -121,6 +139,7 @@ class Operations {
   }
 
   async::Scope& scope_;
+  metrics::Registry& metrics_;
   std::unordered_map<model::SandboxId, int> busy_;  // a destroy may overlap another operation
 };
 

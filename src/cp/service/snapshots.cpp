@@ -3,8 +3,10 @@
 #include "api/errors.h"
 #include "core/log/log.h"
 #include "cp/limits.h"
+#include "cp/service/audit.h"
 #include "cp/service/changes.h"
 #include "cp/service/failures.h"
+#include "cp/store/event_log.h"
 
 namespace wrenn::cp::service {
 
@@ -12,11 +14,12 @@ using store::Sandbox;
 using store::Template;
 using enum SandboxState;
 
-SnapshotName judge_snapshot_name(const std::vector<Template>& same_name, bool overwrite,
-                                 UnixTime at) noexcept {
+SnapshotName judge_snapshot_name(const std::vector<Template>& same_name, const model::TeamId& team,
+                                 bool overwrite, UnixTime at) noexcept {
   const Template* own = nullptr;
   for (const auto& one : same_name) {
-    if (one.team == model::kPlatformTeam) return SnapshotName::reserved;
+    if (one.team == model::kPlatformTeam && (team != one.team || one.type == store::kBase))
+      return SnapshotName::reserved;
     own = &one;
   }
   if (own == nullptr) return SnapshotName::fresh;
@@ -49,18 +52,54 @@ static void throw_unless_free(SnapshotName what, const std::string& name) {
   throw_conflict("conflict", fmt::format("{} is being overwritten or deleted", name));
 }
 
+// --- what is told
+// -----------------------------------------------------------------------------------------------------
+
+// The resource is the name: that is how users know it.
+static model::Event happened(const model::Actor& by, std::string_view type, const Template& row) {
+  model::Event event;
+  event.type = type;
+  event.outcome = model::Outcome::success;
+  event.at = now();
+  event.team = row.team;
+  event.actor = by;
+  event.resource_type = "snapshot";
+  event.resource_id = row.name;
+  event.position = event.at.us;
+  return event;
+}
+
+static void publish(db::Connection& connection, const model::Event& event) {
+  store::publish(connection, event);
+  audit::Action entry = audit::kSnapshotCreate;
+  if (event.type == model::event::kSnapshotDelete)
+    entry = event.team == model::kPlatformTeam ? audit::kTemplateDelete : audit::kSnapshotDelete;
+  if (event.outcome == model::Outcome::error) entry.status = "error";
+  audit::Metadata metadata;
+  if (!event.error.empty()) metadata["error"] = event.error;
+  audit::write(connection, entry, event.team, event.actor, event.resource_id, metadata);
+}
+
+Task<> Snapshots::tell_failure(model::Actor by, std::string_view type, Template row, std::string why) {
+  auto event = happened(by, type, row);
+  event.outcome = model::Outcome::error;
+  event.error = std::move(why);
+  auto write = [&](db::Connection& connection) { publish(connection, event); };
+  co_await database_.write(write);
+}
+
 // --- create
 // ---------------------------------------------------------------------------------------------------------
 
-Task<Template> Snapshots::create(model::TeamId team, SnapshotInput input) {
-  auto capsule = co_await capsules_.get(team, input.sandbox);
+Task<Template> Snapshots::create(Caller caller, SnapshotInput input) {
+  auto capsule = co_await capsules_.get(caller.team, input.sandbox);
   if (capsule.status != running && capsule.status != paused) throw_wrong_state(capsule, "running or paused");
   hosts_.at(capsule.host);
-  auto reserved = co_await reserve(capsule, std::move(input));
+  auto reserved = co_await reserve(capsule, input);
   throw_unless_free(reserved.what, reserved.row.name);
   if (!changing_.insert(reserved.row.id).second) throw_changing(reserved.row.name);
   const auto id = capsule.id.text();
-  auto work = do_create(std::move(capsule), std::move(reserved));
+  auto work = do_create(std::move(caller), std::move(capsule), std::move(reserved), input.then_destroy);
   const auto operation = operations_.begin("snapshot", id, {}, std::move(work));
   co_return co_await end_of(operation);
 }
@@ -69,7 +108,7 @@ Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput inpu
   const auto at = now();
   auto write = [&](db::Connection& connection) {
     const auto same_name = store::templates_named(connection, capsule.team, input.name);
-    Reserved reserved{judge_snapshot_name(same_name, input.overwrite, at), {}};
+    Reserved reserved{judge_snapshot_name(same_name, capsule.team, input.overwrite, at), {}};
     auto& row = reserved.row;
     row.name = input.name;
     switch (reserved.what) {
@@ -96,7 +135,7 @@ Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput inpu
   co_return co_await database_.write(write);
 }
 
-Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
+Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserved, bool then_destroy) {
   auto row = std::move(reserved.row);
   const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
   std::exception_ptr failure;
@@ -114,8 +153,10 @@ Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
   if (failure) {
     // When the control plane itself ends, the row stays as it is: the host's word settles it after the next
     // start.
-    if (!async::is_cancellation(failure))
+    if (!async::is_cancellation(failure)) {
       co_await undo_create(row, capsule.host, reserved.what != SnapshotName::replace);
+      co_await tell_failure(by.actor, model::event::kSnapshotCreate, row, describe(failure));
+    }
     throw_agent_failure(failure);
   }
 
@@ -127,7 +168,9 @@ Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
   row.created_at = now();
   row.making_until.reset();
   auto write = [&](db::Connection& connection) {
-    return store::finish_snapshot(connection, row, capsule.host, made.generation);
+    const bool found = store::finish_snapshot(connection, row, capsule.host, made.generation);
+    if (found) publish(connection, happened(by.actor, model::event::kSnapshotCreate, row));
+    return found;
   };
   const bool finished = co_await database_.write(write);
   if (!finished) {
@@ -139,7 +182,20 @@ Task<Template> Snapshots::do_create(Sandbox capsule, Reserved reserved) {
   for (const auto& host : row.hosts)
     if (host != capsule.host) operations_.scope().spawn(clean_up(host, row));
   row.hosts = {capsule.host};
+  if (then_destroy) co_await destroy_source(std::move(by), capsule.id);
   co_return row;
+}
+
+Task<> Snapshots::destroy_source(Caller by, model::SandboxId id) {
+  std::exception_ptr failure;
+  try {
+    co_await capsules_.destroy(std::move(by), id);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure && !async::is_cancellation(failure))
+    log::warn("a capsule that was made a template could not be destroyed yet",
+              {{"sandbox", id.text()}, {"error", describe(failure)}});
 }
 
 Task<> Snapshots::undo_create(Template row, model::HostId host, bool fresh) {
@@ -156,29 +212,45 @@ Task<> Snapshots::undo_create(Template row, model::HostId host, bool fresh) {
 // --- remove
 // ---------------------------------------------------------------------------------------------------------
 
-Task<> Snapshots::remove(model::TeamId team, std::string name) {
+Task<> Snapshots::remove(Caller caller, std::string name) {
+  const auto team = caller.team;
   auto find = [&](db::Connection& connection) { return store::templates_named(connection, team, name); };
   auto same_name = co_await database_.read(find);
   const Template* own = nullptr;
   for (const auto& one : same_name)
     if (one.team == team) own = &one;
-  if (own == nullptr && !same_name.empty())
+  const bool is_system = own != nullptr && team == model::kPlatformTeam &&
+                         own->id <= model::TemplateId::from_number(model::kReservedTemplateIds);
+  if (is_system || (own == nullptr && !same_name.empty()))
     throw_error(ErrorCode::permission_denied, "{} is a system template and cannot be deleted", name);
   if (own == nullptr) throw_error(ErrorCode::not_found, "template not found: {}", name);
   if (own->making_until && now() < *own->making_until)
     throw_conflict("conflict", fmt::format("{} is being made", name));
   if (!changing_.insert(own->id).second) throw_changing(name);
-  const auto operation = operations_.begin("delete template", own->id.text(), {}, do_remove(*own));
+  const auto operation =
+      operations_.begin("delete template", own->id.text(), {}, do_remove(caller.actor, *own));
   co_await end_of(operation);
 }
 
-Task<Done> Snapshots::do_remove(Template row) {
+Task<Done> Snapshots::do_remove(model::Actor by, Template row) {
   const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
-  for (const auto& host : row.hosts) {
-    auto call = delete_on(host, row);
-    co_await from_agent(std::move(call));
+  std::exception_ptr failure;
+  try {
+    for (const auto& host : row.hosts) co_await delete_on(host, row);
+  } catch (...) {
+    failure = std::current_exception();
   }
-  co_await forget(row);
+  if (failure) {
+    if (!async::is_cancellation(failure))
+      co_await tell_failure(by, model::event::kSnapshotDelete, row, describe(failure));
+    throw_agent_failure(failure);
+  }
+  const auto at = now();
+  auto write = [&](db::Connection& connection) {
+    store::forget_template(connection, row, at);
+    publish(connection, happened(by, model::event::kSnapshotDelete, row));
+  };
+  co_await database_.write(write);
   co_return Done{};
 }
 

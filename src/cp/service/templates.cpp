@@ -37,6 +37,11 @@ Task<std::vector<store::Template>> Templates::usable(model::TeamId team) {
   co_return co_await read(team);
 }
 
+Task<std::vector<store::Template>> Templates::all() {
+  auto query = [](db::Connection& connection) { return store::all_templates(connection); };
+  co_return co_await database_.read(query);
+}
+
 Task<store::Template> Templates::resolve(model::TeamId team, std::string name) {
   auto templates = co_await read(team);
   if (const auto* chosen = choose_template(templates, name)) co_return *chosen;
@@ -135,7 +140,7 @@ Task<> Templates::tidy(HostAgent& host, store::Followed followed) {
               {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
   for (const auto& [row, generation] : followed.refused)
     if (refused_.insert(row.id).second)
-      log::warn("a host has a snapshot that is nobody's; it stays there, unused",
+      log::warn("a host has a template that is nobody's, or whose name is taken; it stays there, unused",
                 {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
   for (const auto& [row, generation] : followed.deleted) {
     std::exception_ptr failure;

@@ -32,6 +32,8 @@ class Templates {
   Task<store::Template> resolve(model::TeamId team, std::string name);
   // What the team may use. Asks the agent first when nothing is known yet.
   Task<std::vector<store::Template>> usable(model::TeamId team);
+  // Those of all teams.
+  Task<std::vector<store::Template>> all();
 
   // Asks the agent for its facts and templates and makes the rows agree (store::follow_host_templates); what
   // was deleted while it was away is deleted there. Throws the agent's or the database's Error.

@@ -1,6 +1,6 @@
 #include "cp/store/hosts.h"
 
-#include "cp/store/ids.h"
+#include "cp/store/columns.h"
 
 namespace wrenn::cp::store {
 
@@ -51,6 +51,13 @@ static bool set_status(db::Connection& connection, const model::HostId& id, std:
                        UnixTime at) {
   return connection.execute("UPDATE hosts SET status = $2, updated_at = $3 WHERE id = $1 AND status <> $2",
                             {id.text(), status, at.us}) > 0;
+}
+
+std::optional<UnixTime> host_last_heard(db::Connection& connection, const model::HostId& id) {
+  std::optional<UnixTime> at;
+  connection.query("SELECT last_heartbeat_at FROM hosts WHERE id = $1", {id.text()},
+                   [&](const db::Row& row) { at = optional_time(row, 0); });
+  return at;
 }
 
 bool set_host_heard(db::Connection& connection, const model::HostId& id, UnixTime at) {

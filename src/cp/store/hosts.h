@@ -26,6 +26,7 @@ struct Host {
 // made.
 Host ensure_local_host(db::Connection& connection, const std::string& address, UnixTime at);
 void set_host_facts(db::Connection& connection, const Host& host, UnixTime at);
+std::optional<UnixTime> host_last_heard(db::Connection& connection, const model::HostId& id);
 // True if the status was another before.
 bool set_host_heard(db::Connection& connection, const model::HostId& id, UnixTime at);
 bool set_host_unreachable(db::Connection& connection, const model::HostId& id, UnixTime at);

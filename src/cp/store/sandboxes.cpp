@@ -1,6 +1,6 @@
 #include "cp/store/sandboxes.h"
 
-#include "cp/store/ids.h"
+#include "cp/store/columns.h"
 
 namespace wrenn::cp::store {
 
@@ -9,11 +9,13 @@ static constexpr std::string_view kColumns =
     "revision, "
     "vcpus, memory_mb, disk_size_mb, timeout_sec, guest_ip, host_ip, metadata, created_at, last_updated, "
     "started_at, "
-    "last_active_at, access_token";
+    "last_active_at, access_token, by_type, by_id, by_name";
 
-static std::optional<UnixTime> optional_time(const db::Row& row, int column) {
-  if (row.is_null(column)) return std::nullopt;
-  return UnixTime{row.integer(column)};
+static model::Actor::Kind stored_actor_kind(std::string_view text) {
+  using Kind = model::Actor::Kind;
+  for (const auto kind : {Kind::user, Kind::api_key, Kind::system})
+    if (to_string(kind) == text) return kind;
+  throw_error(ErrorCode::data_loss, "the database holds the unknown actor \"{}\"", text);
 }
 
 // Into an existing row: a list of a hundred reuses the memory of its strings.
@@ -42,11 +44,7 @@ static void read_into(Sandbox& sandbox, const db::Row& row) {
   sandbox.started_at = optional_time(row, 19);
   sandbox.last_active_at = optional_time(row, 20);
   sandbox.access_token = row.text(21);
-}
-
-static std::optional<std::int64_t> to_param(const std::optional<UnixTime>& time) {
-  if (!time) return std::nullopt;
-  return time->us;
+  sandbox.by = {stored_actor_kind(row.text(22)), std::string(row.text(23)), std::string(row.text(24))};
 }
 
 static std::optional<Sandbox> query_one(db::Connection& connection, std::string_view sql,
@@ -60,7 +58,7 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
   static const std::string kInsert = fmt::format(
       "INSERT INTO sandboxes ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
       "$16, $17, "
-      "$18, $19, $20, $21, $22)",
+      "$18, $19, $20, $21, $22, $23, $24, $25)",
       kColumns);
   connection.execute(kInsert, {sandbox.id.text(),
                                sandbox.team.text(),
@@ -83,7 +81,10 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
                                sandbox.last_updated.us,
                                to_param(sandbox.started_at),
                                to_param(sandbox.last_active_at),
-                               sandbox.access_token});
+                               sandbox.access_token,
+                               to_string(sandbox.by.kind),
+                               sandbox.by.id,
+                               sandbox.by.name});
 }
 
 std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::SandboxId& id) {
@@ -120,19 +121,25 @@ std::vector<Sandbox> live_sandboxes(db::Connection& connection, const model::Hos
   return sandboxes;
 }
 
-// $1 is the row's id, $2 … $10 are of the change; the condition begins at $11.
+// $1 is the row's id, $2 … $13 are of the change; the condition begins at $14.
 static const std::string& update_text() {
   static const std::string kUpdate =
       "UPDATE sandboxes SET status = $2, status_reason = $3, status_deadline = $4, host_ip = COALESCE($5, "
       "host_ip), "
       "metadata = COALESCE($6, metadata), started_at = COALESCE($7, started_at), "
       "last_active_at = COALESCE($8, last_active_at), last_updated = $9, access_token = COALESCE($10, "
-      "access_token), revision = revision + 1 WHERE id = "
-      "$1 AND ";
+      "access_token), by_type = COALESCE($11, by_type), by_id = COALESCE($12, by_id), "
+      "by_name = COALESCE($13, by_name), revision = revision + 1 WHERE id = $1 AND ";
   return kUpdate;
 }
 
 static std::vector<db::Param> update_params(const model::SandboxId& id, const Change& change, UnixTime at) {
+  std::optional<std::string> by_type, by_id, by_name;
+  if (change.by) {
+    by_type = to_string(change.by->kind);
+    by_id = change.by->id;
+    by_name = change.by->name;
+  }
   return {id.text(),
           to_string(change.to),
           change.reason,
@@ -142,7 +149,10 @@ static std::vector<db::Param> update_params(const model::SandboxId& id, const Ch
           to_param(change.started_at),
           to_param(change.last_active_at),
           at.us,
-          change.access_token};
+          change.access_token,
+          by_type,
+          by_id,
+          by_name};
 }
 
 std::optional<Sandbox> begin_change(db::Connection& connection, const model::SandboxId& id,
@@ -160,7 +170,7 @@ std::optional<Sandbox> begin_change(db::Connection& connection, const model::San
 
 std::optional<Sandbox> finish_change(db::Connection& connection, const model::SandboxId& id,
                                      std::int64_t revision, const Change& change, UnixTime at) {
-  static const std::string kFinish = update_text() + fmt::format("revision = $11 RETURNING {}", kColumns);
+  static const std::string kFinish = update_text() + fmt::format("revision = $14 RETURNING {}", kColumns);
   auto params = update_params(id, change, at);
   params.emplace_back(revision);
   return query_one(connection, kFinish, params);
@@ -169,6 +179,17 @@ std::optional<Sandbox> finish_change(db::Connection& connection, const model::Sa
 void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, UnixTime at) {
   connection.execute("UPDATE sandboxes SET last_active_at = $2, last_updated = $2 WHERE id = $1",
                      {id.text(), at.us});
+}
+
+Reserved reserved_by(db::Connection& connection, const model::TeamId& team) {
+  Reserved reserved;
+  connection.query(
+      "SELECT COUNT(*), COALESCE(SUM(vcpus), 0), COALESCE(SUM(memory_mb), 0) FROM sandboxes WHERE team_id = "
+      "$1 "
+      "AND status IN ('pending', 'starting', 'running', 'pausing', 'resuming')",
+      {team.text()},
+      [&](const db::Row& row) { reserved = {row.integer(0), row.integer(1), row.integer(2)}; });
+  return reserved;
 }
 
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection) {

@@ -13,6 +13,7 @@
 
 #include "core/base/clock.h"
 #include "core/db/database.h"
+#include "model/actor.h"
 #include "model/ids.h"
 #include "model/sandbox_state.h"
 
@@ -37,6 +38,7 @@ struct Sandbox {
   UnixTime created_at, last_updated;
   std::optional<UnixTime> started_at, last_active_at;
   std::string access_token;  // of its envd; empty before it first runs
+  model::Actor by;           // who began the operation that is under way, or the last one
 };
 
 // What a transition sets; absent members stay as they are.
@@ -48,6 +50,7 @@ struct Change {
   std::optional<std::string> metadata;
   std::optional<UnixTime> started_at, last_active_at;
   std::optional<std::string> access_token;
+  std::optional<model::Actor> by;
 };
 
 // All throw as db::Connection::query().
@@ -82,6 +85,12 @@ std::optional<Sandbox> finish_change(db::Connection& connection, const model::Sa
 
 // Activity of the user: no change of state, so the revision stays.
 void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, UnixTime at);
+
+// What a team's capsules hold of the hosts at this moment: those that run, or are about to.
+struct Reserved {
+  std::int64_t sandboxes = 0, vcpus = 0, memory_mb = 0;
+};
+Reserved reserved_by(db::Connection& connection, const model::TeamId& team);
 
 // Without stopped and failed ones.
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection);

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "cp/store/ids.h"
+#include "cp/store/columns.h"
 
 namespace wrenn::cp::store {
 
@@ -56,6 +56,14 @@ std::vector<Template> usable_templates(db::Connection& connection, const model::
       "AND EXISTS (SELECT 1 FROM template_hosts h WHERE h.template_id = t.id) ORDER BY created_at DESC, id",
       kColumns);
   return query_templates(connection, kUsable, {team.text(), model::kPlatformTeam.text()});
+}
+
+std::vector<Template> all_templates(db::Connection& connection) {
+  static const std::string kAll = fmt::format(
+      "SELECT {} FROM templates WHERE making_until IS NULL ORDER BY created_at DESC, id", kColumns);
+  std::vector<Template> templates;
+  connection.query(kAll, {}, [&](const db::Row& row) { templates.push_back(read_template(row)); });
+  return templates;
 }
 
 std::vector<Template> templates_named(db::Connection& connection, const model::TeamId& team,
@@ -135,8 +143,15 @@ static Unknown look_at(db::Connection& connection, const model::HostId& host, co
   return unknown;
 }
 
-static void follow_base(db::Connection& connection, const model::HostId& host, const HostedTemplate& told) {
+static void follow_base(db::Connection& connection, const model::HostId& host, const HostedTemplate& told,
+                        Followed& followed) {
   const auto& row = told.row;
+  // A snapshot of the platform keeps its name, whatever images are installed later.
+  if (exists(connection, "SELECT 1 FROM templates WHERE team_id = $1 AND name = $2 AND type = 'snapshot'",
+             {row.team.text(), row.name})) {
+    followed.refused.push_back(told);
+    return;
+  }
   // A template that was rebuilt under another id keeps its name: the old row goes first.
   connection.execute("DELETE FROM templates WHERE team_id = $1 AND name = $2 AND id <> $3",
                      {row.team.text(), row.name, row.id.text()});
@@ -189,7 +204,7 @@ Followed follow_host_templates(db::Connection& connection, const model::HostId& 
     if (one.row.type == kSnapshot) {
       follow_snapshot(connection, host, one, asked, followed);
     } else {
-      follow_base(connection, host, one);
+      follow_base(connection, host, one, followed);
     }
   }
   connection.execute(

@@ -36,14 +36,16 @@ struct Template {
 
 // What `team` may use: its own and the platform's, where some host has the files; newest first.
 std::vector<Template> usable_templates(db::Connection& connection, const model::TeamId& team);
+// Those of all teams, but for the ones that are being made; newest first. Without their places.
+std::vector<Template> all_templates(db::Connection& connection);
 // The team's or the platform's of that name, usable or not.
 std::vector<Template> templates_named(db::Connection& connection, const model::TeamId& team,
                                       std::string_view name);
 
 // Throws Error(already_exists) if the team has that name.
 void begin_snapshot(db::Connection& connection, const Template& row);
-// Sizes, metadata, user and creation of `row`, and `host` as the only place where its files are. False if it was
-// deleted meanwhile.
+// Sizes, metadata, user and creation of `row`, and `host` as the only place where its files are. False if it
+// was deleted meanwhile.
 bool finish_snapshot(db::Connection& connection, const Template& row, const model::HostId& host,
                      const std::string& generation);
 // The row goes, its id is remembered.

@@ -5,6 +5,7 @@
 
 #include "core/log/log.h"
 #include "cp/limits.h"
+#include "cp/service/host_news.h"
 
 namespace wrenn::cp::worker {
 
@@ -54,7 +55,10 @@ Task<> Reconciler::round() {
   // Rows first, facts second: a capsule that ran before the question and is not in the answer is really gone.
   // Whatever changes in between counts the row's revision up, and our write then does nothing.
   const auto id = host.host.id;
-  auto read = [&id](db::Connection& connection) { return store::live_sandboxes(connection, id); };
+  auto read = [this, &id](db::Connection& connection) {
+    heard_before_ = store::host_last_heard(connection, id).value_or(UnixTime{});
+    return store::live_sandboxes(connection, id);
+  };
   auto rows = co_await database_.read(read);
 
   api::agent::ListSandboxesResponse facts;
@@ -72,7 +76,11 @@ Task<> Reconciler::round() {
 
   last_heard_ = SteadyClock::now();
   const auto at = now();
-  auto heard = [&id, at](db::Connection& connection) { return store::set_host_heard(connection, id, at); };
+  auto heard = [&id, at](db::Connection& connection) {
+    const bool is_news = store::set_host_heard(connection, id, at);
+    if (is_news) service::tell_of_host(connection, service::HostNews::up, id, at);
+    return is_news;
+  };
   const bool changed = co_await database_.write(heard);
   if (changed || was_silent_)
     log::info("host agent answers", {{"host", id.text()}, {"address", host.host.address}});
@@ -99,9 +107,10 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     known.insert(id);
     if (capsules_.busy(row.id)) continue;
     const auto at = now();
-    auto settled = service::settle(row, found == by_id.end() ? nullptr : found->second, at, abandoned_before);
+    const auto* fact = found == by_id.end() ? nullptr : found->second;
+    auto settled = service::settle(row, fact, at, abandoned_before);
     if (settled.what != Settle::leave) {
-      co_await apply(host, row, std::move(settled));
+      co_await apply(host, row, std::move(settled), fact);
     } else if (const auto again = service::look_again_at(row, at)) {
       look_at(SteadyClock::now() + std::chrono::microseconds(again->us - at.us));
     }
@@ -113,18 +122,20 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     if (!known.contains(fact.sandbox_id)) co_await look_at_unknown(host, fact);
 }
 
-Task<> Reconciler::apply(HostAgent& host, Sandbox row, Settled settled) {
+Task<> Reconciler::apply(HostAgent& host, Sandbox row, Settled settled, const api::agent::SandboxInfo* fact) {
   if (settled.what == Settle::destroy) {
     co_await destroy(host, row.id.text(), "the row is stopping");
     settled.change.to = service::SandboxState::stopped;
     settled.change.reason = row.status_reason;
   }
   const auto at = now();
-  auto write = [&row, &settled, at](db::Connection& connection) {
-    return store::finish_change(connection, row.id, row.revision, settled.change, at);
+  const auto ran_until = service::ran_until(row, fact, std::max(heard_before_, row.last_updated), at);
+  auto write = [&](db::Connection& connection) {
+    return service::transitions::finish(connection, row, settled.change, at, {"", true, ran_until});
   };
   const auto changed = co_await database_.write(write);
   if (!changed) co_return;  // somebody else was at work after all
+  if (changed->status == service::SandboxState::paused) capsules_.keep_metrics(*changed);
   const std::string to(to_string(settled.change.to));
   log::info("capsule follows its host", {{"sandbox", row.id.text()},
                                          {"from", to_string(row.status)},
@@ -170,7 +181,9 @@ Task<> Reconciler::note_silence(HostAgent& host, std::vector<Sandbox> rows, std:
   const auto id = host.host.id;
   const auto at = now();
   auto lost = [&id, at](db::Connection& connection) {
-    return store::set_host_unreachable(connection, id, at);
+    const bool is_news = store::set_host_unreachable(connection, id, at);
+    if (is_news) service::tell_of_host(connection, service::HostNews::down, id, at);
+    return is_news;
   };
   if (co_await database_.write(lost))
     log::error("host is unreachable", {{"host", id.text()}, {"error", why}});
@@ -182,7 +195,7 @@ Task<> Reconciler::note_silence(HostAgent& host, std::vector<Sandbox> rows, std:
     settled.what = Settle::change;
     settled.change.to = missing;
     settled.change.reason = "host_unreachable";
-    co_await apply(host, row, std::move(settled));
+    co_await apply(host, row, std::move(settled), nullptr);
   }
 }
 

@@ -30,7 +30,9 @@ class Reconciler {
 
  private:
   Task<> compare(HostAgent& host, std::vector<store::Sandbox> rows, api::agent::ListSandboxesResponse facts);
-  Task<> apply(HostAgent& host, store::Sandbox row, service::Settled settled);
+  // `fact` is what the host says of it, if anything.
+  Task<> apply(HostAgent& host, store::Sandbox row, service::Settled settled,
+               const api::agent::SandboxInfo* fact);
   Task<> look_at_unknown(HostAgent& host, api::agent::SandboxInfo fact);
   Task<> note_silence(HostAgent& host, std::vector<store::Sandbox> rows, std::string why);
   Task<> sync_templates_when_due();
@@ -48,6 +50,7 @@ class Reconciler {
   SteadyTime last_round_{};
   SteadyTime next_round_{};
   SteadyTime last_heard_;
+  UnixTime heard_before_{};  // the time before this one, also by an earlier process
   SteadyTime last_template_sync_{};
   bool was_silent_ = false;
   std::unordered_map<std::string, SteadyTime> first_seen_;  // capsules on the host that no row knows

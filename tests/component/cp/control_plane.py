@@ -7,15 +7,19 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import tempfile
 import time
 
-from websocket import WebSocket
+from websocket import Refused, WebSocket
+
+from own_database import OwnDatabase
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 WRENN = os.path.join(REPOSITORY, os.environ.get("WRENN_BUILD_DIR", "build"), "wrenn")
+
+# Method, path and status of all that was answered in this run; see test_documented_answers.py.
+SEEN = set()
 
 
 class Answer:
@@ -36,9 +40,13 @@ class Answer:
 
 
 class ControlPlane:
-    def __init__(self, agent_address, *flags):
+    def __init__(self, agent_address, *flags, mails=False, database=None, log_level="debug"):
+        """`database`: that of another one, which must be PostgreSQL."""
         self.dir = tempfile.mkdtemp(prefix="wrenn-cp-")
-        self.flags = flags
+        if mails:
+            flags += ("--mail-dir", os.path.join(self.dir, "mails"))
+        self.own_database = database or OwnDatabase(self.dir)
+        self.flags, self.log_level = flags, log_level
         self.agent_address = agent_address
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -47,12 +55,18 @@ class ControlPlane:
         self.start()
         self.key = self.add_key()
 
+    def beside(self, *flags):
+        """Another process on the same database, which must be PostgreSQL."""
+        with open(os.path.join(self.dir, "encryption.key"), encoding="ascii") as key:
+            self.own_database.environment["WRENN_ENCRYPTION_KEY"] = key.read().strip()
+        return ControlPlane(self.agent_address, *(flags or self.flags), database=self.own_database)
+
     def start(self):
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(
             [WRENN, "--dir", self.dir, "cp", "--listen", f"127.0.0.1:{self.port}", "--agent-address", self.agent_address,
              *(() if "--worker-reconcile-period" in self.flags else ("--worker-reconcile-period", "300ms")), *self.flags], stderr=self.log, stdout=self.log,
-            env={**os.environ, "LOG_LEVEL": "debug"})
+            env={**os.environ, **self.own_database.environment, "LOG_LEVEL": self.log_level})
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -79,7 +93,7 @@ class ControlPlane:
             return log.read()
 
     def database(self):
-        return sqlite3.connect(os.path.join(self.dir, "wrenn.db"), timeout=5)
+        return self.own_database.connect()
 
     def add_key(self):
         """A team of its own with a key, as the program would write them."""
@@ -95,7 +109,6 @@ class ControlPlane:
 
     def row(self, capsule_id):
         with self.database() as database:
-            database.row_factory = sqlite3.Row
             return database.execute("SELECT * FROM sandboxes WHERE id = ?", (capsule_id,)).fetchone()
 
     DEFAULT_KEY = object()
@@ -115,7 +128,9 @@ class ControlPlane:
             except (BrokenPipeError, ConnectionResetError):
                 pass  # answered before the whole body was sent
             response = connection.getresponse()
-            return Answer(response, response.read())
+            answer = Answer(response, response.read())
+            SEEN.add((method, path, answer.status))
+            return answer
         finally:
             connection.close()
 
@@ -142,7 +157,7 @@ class ControlPlane:
             assert time.monotonic() < deadline, f"{capsule_id} is {row['status'] if row else 'nowhere'}, not {statuses}"
             time.sleep(0.03)
 
-    def upload(self, path, parts, **more):
+    def upload(self, path, parts, headers=None, **more):
         """parts: (name, filename or None, bytes) in order."""
         boundary = "b" + secrets.token_hex(8)
         body = b""
@@ -150,9 +165,15 @@ class ControlPlane:
             extra = f'; filename="{filename}"' if filename else ""
             body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n').encode() + content + b"\r\n"
         body += f"--{boundary}--\r\n".encode()
-        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})}
         return self.request("POST", path, body, headers=headers, **more)
 
     def socket(self, path, key=DEFAULT_KEY, **more):
         key = self.key if key is ControlPlane.DEFAULT_KEY else key
-        return WebSocket(self.port, path, {"X-API-Key": key} if key else {}, **more)
+        try:
+            opened = WebSocket(self.port, path, {"X-API-Key": key} if key else {}, **more)
+        except Refused as refused:
+            SEEN.add(("GET", path, refused.status))
+            raise
+        SEEN.add(("GET", path, 101))
+        return opened

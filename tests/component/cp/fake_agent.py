@@ -32,6 +32,7 @@ class FakeAgent:
     def __init__(self, port=0, token=None):
         self.token = token  # what it asks for in X-Wrenn-Agent-Token
         self.on = {}  # method → function(agent, request) → answer
+        self.failure = None  # a Fail or Drop: the end of every call about a capsule, its guest or a template
         self.calls = []  # (method, request)
         self.sandboxes = {}
         self.checkpoints = {}  # sandbox id → list of what ListCheckpoints tells
@@ -160,6 +161,8 @@ class FakeAgent:
 
     def answer(self, method, request):
         self.calls.append((method, request))
+        if self.failure and ("sandboxId" in request or "templateId" in request):
+            raise self.failure
         if method in self.on:
             return self.on[method](self, request)
         return self.obey(method, request)
@@ -357,6 +360,9 @@ class AgentHandler(BaseHTTPRequestHandler):
     def pass_through(self):
         _, _, sandbox_id, _, path = self.path.split("/", 4)
         info = self.agent.info(sandbox_id)
+        if self.agent.failure:
+            self.read_body()
+            raise self.agent.failure
         if info["status"] != "running":
             raise Fail("failed_precondition", "sandbox is not running", 400)
         path, _, query = path.partition("?")

@@ -73,9 +73,11 @@ def path(shared):
 
 
 class TestStreams:
-    def test_wrong_key_in_the_upgrade(self, shared, path):
+    @pytest.mark.parametrize("mirror", ["/v1/capsules/", "/v1/admin/capsules/"])
+    @pytest.mark.parametrize("stream", ["exec/stream", "pty", "processes/7/stream"])
+    def test_wrong_key_in_the_upgrade(self, shared, path, mirror, stream):
         with pytest.raises(Refused) as refused:
-            shared.socket(path, key="wrn_" + secrets.token_hex(16))
+            shared.socket(path.replace("/v1/capsules/", mirror).replace("exec/stream", stream), key="wrn_" + secrets.token_hex(16))
         assert refused.value.status == 401
 
     def test_key_in_the_first_message(self, shared, path):

@@ -26,7 +26,7 @@ def names(plane, query="?type=snapshot", **more):
 
 def rows(plane, sql="SELECT name FROM templates WHERE type = 'snapshot'"):
     with plane.database() as database:
-        return database.execute(sql).fetchall()
+        return [tuple(row) for row in database.execute(sql).fetchall()]
 
 
 def on_agent(plane):
@@ -387,7 +387,6 @@ def test_an_old_copy_of_the_database_gets_its_templates_back(plane):
     made(plane, capsule, "mine")
     plane.stop()
     with plane.database() as database:
-        database.execute("PRAGMA foreign_keys = ON")
         database.execute("DELETE FROM templates WHERE type = 'snapshot'")
     plane.start()
     sync(plane)

@@ -250,11 +250,15 @@ TEST_CASE("an agent's failure has the status and code of the specification") {
 
 TEST_CASE("what is ours and broken is not told") {
   for (const auto code :
-       {ErrorCode::internal, ErrorCode::unavailable, ErrorCode::data_loss, ErrorCode::unknown}) {
+       {ErrorCode::internal, ErrorCode::data_loss, ErrorCode::unknown}) {
     const auto failure = failure_of(std::make_exception_ptr(Error(code, "SELECT secret")));
     CHECK(failure.status == 500);
     CHECK(failure.message == "an internal error occurred");
   }
+  const auto lost = failure_of(std::make_exception_ptr(Error(ErrorCode::unavailable, "SELECT secret")));
+  CHECK(lost.status == 503);
+  CHECK(lost.message == "the database does not answer; try again");
+  CHECK(lost.retry_after_s > 0);
   const auto failure = failure_of(std::make_exception_ptr(std::runtime_error("secret")));
   CHECK(failure.status == 500);
   CHECK(failure.message == "an internal error occurred");

@@ -3,11 +3,14 @@
 #include "core/base/error.h"
 #include "cp/service/api_keys.h"
 #include "cp/service/bootstrap.h"
+#include "cp/service/credentials.h"
+#include "cp/store/api_keys.h"
 #include "cp/store/hosts.h"
 #include "cp/store/sandboxes.h"
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
 #include "cp/store/templates.h"
+#include "unit/db/test_database.h"
 
 using namespace wrenn;
 using namespace wrenn::cp;
@@ -17,11 +20,11 @@ using enum model::SandboxState;
 namespace {
 
 struct World {
-  World() : database(db::open_database("sqlite://:memory:")) {
+  World() : database(place.open()) {
     store::migrate(*database);
     write([&](Connection& c) {
       store::ensure_platform_team(c, UnixTime{1});
-      store::insert_team(c, {team, "Team", "aaaaaa-bbbbbb", UnixTime{2}});
+      store::insert_team(c, {team, "Team", "aaaaaa-bbbbbb", UnixTime{2}, false, {}});
       host = store::ensure_local_host(c, "unix:/a.sock", UnixTime{3});
     });
   }
@@ -52,6 +55,7 @@ struct World {
     return row;
   }
 
+  TestDatabase place;
   std::unique_ptr<db::Database> database;
   model::TeamId team = model::TeamId::random();
   store::Host host;
@@ -59,7 +63,7 @@ struct World {
 
 }  // namespace
 
-TEST_CASE("a row comes back as it went in") {
+TEST_CASE("a row comes back as it went in", "[engine]") {
   World world;
   auto row = world.insert(starting);
   auto found = world.find(row.id);
@@ -83,7 +87,7 @@ TEST_CASE("a row comes back as it went in") {
   });
 }
 
-TEST_CASE("compare-and-set: of two who begin, one gets it") {
+TEST_CASE("compare-and-set: of two who begin, one gets it", "[engine]") {
   World world;
   const auto row = world.insert(running);
   world.write([&](Connection& c) {
@@ -117,7 +121,7 @@ TEST_CASE("compare-and-set: of two who begin, one gets it") {
   });
 }
 
-TEST_CASE("a change sets what it names and keeps the rest") {
+TEST_CASE("a change sets what it names and keeps the rest", "[engine]") {
   World world;
   const auto row = world.insert(starting);
   world.write([&](Connection& c) {
@@ -148,7 +152,7 @@ TEST_CASE("a change sets what it names and keeps the rest") {
   });
 }
 
-TEST_CASE("the list: one team's, live, newest first") {
+TEST_CASE("the list: one team's, live, newest first", "[engine]") {
   World world;
   const auto old = world.insert(running, 10), young = world.insert(paused, 20);
   world.insert(stopped, 30);
@@ -167,7 +171,7 @@ TEST_CASE("the list: one team's, live, newest first") {
   CHECK(listed == std::vector<model::SandboxId>{young.id, old.id});
 }
 
-TEST_CASE("the host keeps its row when its address changes") {
+TEST_CASE("the host keeps its row when its address changes", "[engine]") {
   World world;
   world.write([&](Connection& c) {
     CHECK(store::ensure_local_host(c, "unix:/a.sock", UnixTime{50}).id == world.host.id);
@@ -226,7 +230,7 @@ using Names = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("base templates follow what the host has") {
+TEST_CASE("base templates follow what the host has", "[engine]") {
   World world;
   world.write([&](Connection& c) {
     CHECK(usable_names(c, world).empty());
@@ -248,7 +252,7 @@ TEST_CASE("base templates follow what the host has") {
   });
 }
 
-TEST_CASE("a snapshot: begun, finished, overwritten, deleted for good") {
+TEST_CASE("a snapshot: begun, finished, overwritten, deleted for good", "[engine]") {
   World world;
   auto told = hosted_snapshot(world, "mine");
   auto row = told.row;
@@ -291,7 +295,7 @@ TEST_CASE("a snapshot: begun, finished, overwritten, deleted for good") {
   });
 }
 
-TEST_CASE("an answer that is older than a snapshot says nothing of it") {
+TEST_CASE("an answer that is older than a snapshot says nothing of it", "[engine]") {
   World world;
   auto row = hosted_snapshot(world, "mine").row;
   world.write([&](Connection& c) {
@@ -316,7 +320,7 @@ TEST_CASE("an answer that is older than a snapshot says nothing of it") {
   });
 }
 
-TEST_CASE("a snapshot that was begun and given up") {
+TEST_CASE("a snapshot that was begun and given up", "[engine]") {
   World world;
   auto waits = hosted_snapshot(world, "waits"), late = hosted_snapshot(world, "late"),
        there = hosted_snapshot(world, "there");
@@ -334,7 +338,7 @@ TEST_CASE("a snapshot that was begun and given up") {
   });
 }
 
-TEST_CASE("what only a host knows is taken up when nothing speaks against it") {
+TEST_CASE("what only a host knows is taken up when nothing speaks against it", "[engine]") {
   World world;
   const auto mine = hosted_snapshot(world, "mine");
   auto again = hosted_snapshot(world, "mine"), nobodys = hosted_snapshot(world, "nobodys"),
@@ -364,7 +368,7 @@ TEST_CASE("what only a host knows is taken up when nothing speaks against it") {
   });
 }
 
-TEST_CASE("may_adopt: each doubt is enough") {
+TEST_CASE("may_adopt: each doubt is enough", "[engine]") {
   store::Template told;
   told.id = model::TemplateId::from_number(1025);
   told.team = model::TeamId::random();
@@ -389,11 +393,11 @@ TEST_CASE("may_adopt: each doubt is enough") {
   CHECK_FALSE(with([](auto&, auto& t) { t.memory_mb = 0; }));
 }
 
-TEST_CASE("the first key is made once and kept while it is known") {
+TEST_CASE("the first key is made once and kept while it is known", "[engine]") {
   World world;
   const auto first = bootstrap_dev(*world.database, "");
   CHECK(first.created);
-  CHECK(service::is_api_key(first.api_key.reveal()));
+  CHECK(service::parse_api_key(first.api_key.reveal()));
   CHECK(first.team == world.team);  // there was a team already
   const auto again = bootstrap_dev(*world.database, first.api_key.reveal());
   CHECK_FALSE(again.created);
@@ -411,26 +415,18 @@ TEST_CASE("the first key is made once and kept while it is known") {
       CHECK(row.text(0).find("wrn_") == std::string_view::npos);
       CHECK(row.text(1).size() == 10);
     });
-    CHECK(store::find_api_key(c, service::hash_api_key(first.api_key.reveal())));
+    CHECK(store::find_api_key(c, service::hash_secret(first.api_key.reveal())));
     CHECK_FALSE(store::find_api_key(c, first.api_key.reveal()));
     c.execute("UPDATE teams SET deleted_at = 1 WHERE id = $1", {world.team.text()});
-    CHECK_FALSE(store::find_api_key(c, service::hash_api_key(first.api_key.reveal())));
+    CHECK_FALSE(store::find_api_key(c, service::hash_secret(first.api_key.reveal())));
   });
 }
 
-TEST_CASE("an empty database gets a team with the key") {
-  const auto database = db::open_database("sqlite://:memory:");
+TEST_CASE("an empty database gets a team with the key", "[engine]") {
+  const TestDatabase place;
+  const auto database = place.open();
   store::migrate(*database);
   const auto credentials = bootstrap_dev(*database, "");
   CHECK(credentials.created);
   CHECK(credentials.team != model::kPlatformTeam);
-}
-
-TEST_CASE("what an API key looks like") {
-  CHECK(service::is_api_key("wrn_0123456789abcdef0123456789abcdef"));
-  for (const auto* text : {"", "wrn_", "wrn_0123456789ABCDEF0123456789abcdef",
-                           "wrn_0123456789abcdef0123456789abcde", "wrn_0123456789abcdef0123456789abcdef0",
-                           "xrn_0123456789abcdef0123456789abcdef", "wrn_0123456789abcdef0123456789abcdeg"})
-    CHECK_FALSE(service::is_api_key(text));
-  CHECK(service::new_api_key() != service::new_api_key());
 }

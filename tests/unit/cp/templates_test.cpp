@@ -82,6 +82,7 @@ TEST_CASE("what a snapshot of a name would be") {
   constexpr UnixTime kAt{1000};
   const auto system = base(4, "x");
   const auto snap = own("x", "snapshot"), built = own("x", "base");
+  const auto team = snap.team;
   auto making = snap, given_up = snap;
   making.making_until = UnixTime{1001};
   given_up.making_until = UnixTime{999};
@@ -98,7 +99,14 @@ TEST_CASE("what a snapshot of a name would be") {
                       {{making}, busy, busy},
                       {{given_up}, abandoned, abandoned}};
   for (const auto& row : rows) {
-    CHECK(judge_snapshot_name(row.same_name, false, kAt) == row.plain);
-    CHECK(judge_snapshot_name(row.same_name, true, kAt) == row.overwriting);
+    CHECK(judge_snapshot_name(row.same_name, team, false, kAt) == row.plain);
+    CHECK(judge_snapshot_name(row.same_name, team, true, kAt) == row.overwriting);
   }
+  // The platform's snapshots are its own to replace, and nobody else's; the images that hosts bring are not.
+  auto platform = snap;
+  platform.team = model::kPlatformTeam;
+  CHECK(judge_snapshot_name({platform}, team, true, kAt) == reserved);
+  CHECK(judge_snapshot_name({platform}, model::kPlatformTeam, true, kAt) == replace);
+  CHECK(judge_snapshot_name({platform}, model::kPlatformTeam, false, kAt) == taken);
+  CHECK(judge_snapshot_name({system}, model::kPlatformTeam, true, kAt) == reserved);
 }

@@ -1,0 +1,112 @@
+// The pure parts of accounts, and keys.
+#include <catch2/catch.hpp>
+
+#include "core/base/error.h"
+#include "cp/client_origin.h"
+#include "cp/service/account_rules.h"
+#include "cp/service/api_keys.h"
+#include "cp/service/letters.h"
+#include "cp/service/rate_limiter.h"
+
+using namespace wrenn;
+using namespace wrenn::cp;
+using namespace std::chrono_literals;
+
+TEST_CASE("addresses are told apart without case and spaces") {
+  CHECK(service::admit_email("  Alice@Example.COM\n") == "alice@example.com");
+  for (const std::string bad : {"", "@", "a@", "@b", "a@b@c", "a b@c", "a,b@c", "<a@b>", "alice", "a@b\x01"})
+    CHECK_THROWS_AS(service::admit_email(bad), Error);
+  CHECK_THROWS_AS(service::admit_email(std::string(250, 'a') + "@b.cd"), Error);
+}
+
+TEST_CASE("passwords have 8 to 1024 bytes") {
+  CHECK_THROWS_AS(service::admit_password("1234567"), Error);
+  CHECK_NOTHROW(service::admit_password("12345678"));
+  CHECK_NOTHROW(service::admit_password(std::string(1024, 'x')));
+  CHECK_THROWS_AS(service::admit_password(std::string(1025, 'x')), Error);
+}
+
+TEST_CASE("names") {
+  CHECK(service::admit_user_name("  Alice  ") == "Alice");
+  CHECK_THROWS_AS(service::admit_user_name("   "), Error);
+  CHECK_THROWS_AS(service::admit_user_name("a\nb"), Error);
+  CHECK_THROWS_AS(service::admit_user_name("\xff\xfe"), Error);
+  CHECK_THROWS_AS(service::admit_user_name(std::string(101, 'x')), Error);
+  CHECK(service::admit_key_name("") == "Unnamed API Key");
+  CHECK(service::admit_team_name(" Alice's team_1-@ ") == "Alice's team_1-@");
+  for (const std::string bad : {"", "a/b", "<b>", "caf\xc3\xa9", "a\tb"}) CHECK_THROWS_AS(service::admit_team_name(bad), Error);
+  CHECK_THROWS_AS(service::admit_team_name(std::string(129, 'x')), Error);
+}
+
+TEST_CASE("what an API key looks like, in both spellings") {
+  const std::string key = "wrn_0123456789abcdef0123456789abcdef";
+  CHECK(service::parse_api_key(key) == key);
+  for (const auto* text : {"", "wrn_", "e2b_", "wrn_0123456789ABCDEF0123456789abcdef", "wrn_0123456789abcdef0123456789abcde",
+                           "wrn_0123456789abcdef0123456789abcdef0", "xrn_0123456789abcdef0123456789abcdef",
+                           "wrn_0123456789abcdef0123456789abcdeg", "e2b_0123456789abcdef0123456789abcdef",
+                           "e2b_0123456789abcdef0123456789abcdef00000000"})
+    CHECK_FALSE(service::parse_api_key(text));
+  CHECK(service::new_api_key() != service::new_api_key());
+
+  const auto other = service::e2b_spelling(key);
+  CHECK(other.size() == 44);
+  CHECK(other.rfind("e2b_0123456789abcdef0123456789abcdef", 0) == 0);
+  CHECK(service::parse_api_key(other) == key);
+  // One digit wrong: not some other key.
+  auto typo = other;
+  typo[10] = typo[10] == '0' ? '1' : '0';
+  CHECK_FALSE(service::parse_api_key(typo));
+}
+
+TEST_CASE("a rate limiter allows a burst, then one a period") {
+  service::RateLimiter limiter({3, 10s});
+  const SteadyTime start{1h};
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(limiter.refuse("a", start));
+  CHECK(limiter.refuse("a", start) == 10s);
+  CHECK_FALSE(limiter.refuse("b", start));  // somebody else
+  CHECK(limiter.refuse("a", start + 4s) == 6s);
+  CHECK(limiter.refuse("a", start + 9500ms) == 1s);
+  CHECK_FALSE(limiter.refuse("a", start + 10s));
+  CHECK(limiter.refuse("a", start + 10s) == 10s);
+  // After a long pause the whole burst again, and no more.
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(limiter.refuse("a", start + 1h));
+  CHECK(limiter.refuse("a", start + 1h) == 10s);
+  limiter.forget("a");
+  CHECK_FALSE(limiter.refuse("a", start + 1h));
+}
+
+TEST_CASE("letters hold what the user wrote as text") {
+  const auto letter = service::activation_letter({"a@b.c", "<b>Al & \"Bo\"</b>"}, "https://app.test", "cafe");
+  CHECK(letter.to_address == "a@b.c");
+  CHECK(letter.subject == "Activate your Wrenn account");
+  CHECK(letter.text.find("https://app.test/activate?token=cafe") != std::string::npos);
+  CHECK(letter.text.find("Hello <b>Al & \"Bo\"</b>,") != std::string::npos);
+  CHECK(letter.html.find("<b>") == std::string::npos);
+  CHECK(letter.html.find("Hello &lt;b&gt;Al &amp; &quot;Bo&quot;&lt;/b&gt;,") != std::string::npos);
+  CHECK(letter.html.find("href=\"https://app.test/activate?token=cafe\"") != std::string::npos);
+}
+
+TEST_CASE("where a request comes from") {
+  const std::vector<std::string> trusted{"127.0.0.1", "10.0.0.1"};
+  const auto with = [&](std::string peer, std::vector<std::string> hops, std::string scheme) {
+    http::Request request;
+    request.peer = std::move(peer);
+    for (const auto& hop : hops) request.headers.add("X-Forwarded-For", hop);
+    if (!scheme.empty()) request.headers.add("X-Forwarded-Proto", scheme);
+    return client_origin(request, trusted);
+  };
+  CHECK(with("203.0.113.9:4711", {}, "").address == "203.0.113.9");
+  CHECK(with("[2001:db8::1]:4711", {}, "").address == "2001:db8::1");
+  // Who is no proxy of ours says nothing about others.
+  CHECK(with("203.0.113.9:4711", {"1.2.3.4"}, "https").address == "203.0.113.9");
+  CHECK_FALSE(with("203.0.113.9:4711", {}, "https").https);
+  CHECK(with("127.0.0.1:1", {"203.0.113.9"}, "https").address == "203.0.113.9");
+  CHECK(with("127.0.0.1:1", {"203.0.113.9"}, "https").https);
+  CHECK_FALSE(with("127.0.0.1:1", {"203.0.113.9"}, "http").https);
+  // What the client itself wrote in front does not count; a second proxy of ours is passed over.
+  CHECK(with("127.0.0.1:1", {"6.6.6.6, 203.0.113.9, 10.0.0.1"}, "").address == "203.0.113.9");
+  CHECK(with("127.0.0.1:1", {"6.6.6.6", "203.0.113.9"}, "").address == "203.0.113.9");
+  CHECK(with("127.0.0.1:1", {}, "").address == "127.0.0.1");
+  CHECK(with("[::ffff:127.0.0.1]:1", {"[2001:db8::7]:99"}, "").address == "2001:db8::7");
+  CHECK(with("unix", {"203.0.113.9"}, "").address == "203.0.113.9");
+}
