@@ -107,6 +107,9 @@ def api(platform, report):
     finally:
         insert_rows(platform, 0)
     health_beside_streams(platform, report)
+    alone = [sys.executable, os.path.join(os.path.dirname(__file__), "control_plane_alone.py")]
+    subprocess.run(alone, check=True)
+    subprocess.run([os.path.join(os.path.dirname(__file__), "..", "postgres.sh"), *alone], check=True)
 
 
 def insert_rows(platform, count):
