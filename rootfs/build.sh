@@ -144,7 +144,7 @@ previous=$(readlink "$image_dir/rootfs.ext4" 2>/dev/null || true)
 ln -s "$(basename "$image")" "$work/rootfs.ext4"
 mv -T "$work/rootfs.ext4" "$image_dir/rootfs.ext4"
 # What the operator wants made ahead of time stays: "warm", a list of sizes.
-warm=$(tr -d '\n' <"$image_dir/template.json" 2>/dev/null | grep -o '"warm" *: *\[[^]]*\]' || true)
+warm=$(cat "$image_dir/template.json" 2>/dev/null | tr -d '\n' | grep -o '"warm" *: *\[[^]]*\]' || true)
 printf '{"id":%d,"name":"%s","distro":"%s","generation":"%s","created_at":"%s","default_user":"root"%s}\n' \
     "$distro_template_id" "$distro_template_name" "$distro" "$generation" "$(date -u +%FT%TZ)" "${warm:+,$warm}" >"$work/template.json"
 install_durably "$work/template.json" "$image_dir/template.json"
