@@ -56,7 +56,7 @@ class Suite:
         self.suite_inside("host", 400)
 
     def e2e_kvm(self):
-        self.suite_inside("e2e-kvm", 600)
+        self.suite_inside("e2e-kvm", 900)  # four to seven minutes, as busy as the machine is
 
     def power(self):
         """One life of two capsules, and what is left of them after power cuts at several places of it."""
