@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <climits>
 #include <memory>
@@ -175,6 +176,42 @@ MachineMemory parse_meminfo(std::string_view text) {
 
 MachineMemory read_machine_memory() {
   return parse_meminfo(read_file("/proc/meminfo", limits::kProcFileBytes));
+}
+
+std::optional<CpuTimes> parse_cpu_times(std::string_view proc_stat) noexcept {
+  // cpu  user nice system idle iowait irq softirq steal guest guest_nice
+  constexpr std::size_t kIdle = 3, kIowait = 4, kSteal = 7;
+  std::string_view line = proc_stat.substr(0, proc_stat.find('\n'));
+  if (take_word(line) != "cpu") return std::nullopt;
+  CpuTimes times;
+  std::size_t field = 0;
+  for (; field <= kSteal; ++field) {  // old kernels have fewer
+    const std::string_view word = take_word(line);
+    if (word.empty()) break;
+    const auto ticks = parse_int<std::uint64_t>(word);
+    if (!ticks) return std::nullopt;
+    times.total += *ticks;
+    if (field == kSteal) {
+      times.stolen = *ticks;
+    } else if (field != kIdle && field != kIowait) {
+      times.busy += *ticks;
+    }
+  }
+  if (field <= kIdle) return std::nullopt;
+  return times;
+}
+
+CpuTimes read_cpu_times() {
+  const auto times = parse_cpu_times(read_file("/proc/stat", limits::kProcFileBytes));
+  if (!times) throw_error(ErrorCode::internal, "/proc/stat: its first line has an unknown form");
+  return *times;
+}
+
+std::optional<double> busy_share(const CpuTimes& before, const CpuTimes& after) noexcept {
+  if (after.total <= before.total || after.busy < before.busy) return std::nullopt;
+  const double share =
+      static_cast<double>(after.busy - before.busy) / static_cast<double>(after.total - before.total);
+  return std::min(share, 1.0);
 }
 
 std::vector<OpenFd> own_open_fds() {

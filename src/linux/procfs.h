@@ -62,6 +62,20 @@ struct MachineMemory {
 MachineMemory read_machine_memory();
 MachineMemory parse_meminfo(std::string_view text);
 
+// Of all CPUs together since the boot, in clock ticks (proc(5), the first line of /proc/stat).
+struct CpuTimes {
+  std::uint64_t busy = 0;    // user, nice, system, irq, softirq; what guests ran is part of user and nice
+  std::uint64_t stolen = 0;  // the machine below us ran something else
+  std::uint64_t total = 0;   // with these two, idle and iowait
+};
+// Absent when malformed.
+std::optional<CpuTimes> parse_cpu_times(std::string_view proc_stat) noexcept;
+// Throws SystemError, Error(internal) for an unknown form.
+CpuTimes read_cpu_times();
+// `busy` of all time between the two, 0 … 1. Absent when no time has passed or a counter went back, as iowait
+// may (proc(5)), and all of them do when what shows /proc is another machine than before.
+std::optional<double> busy_share(const CpuTimes& before, const CpuTimes& after) noexcept;
+
 struct OpenFd {
   int number = -1;
   std::string target;  // "/path", "socket:[123]", …

@@ -89,6 +89,40 @@ TEST_CASE("smaps_rollup and meminfo: names that are prefixes of others", "[linux
   CHECK(memory.cached == 3 * 1024);
 }
 
+TEST_CASE("the CPU times of the machine are in the first line of /proc/stat", "[linux][procfs]") {
+  const auto times = parse_cpu_times("cpu  100 10 20 1000 50 1 2 3 40 5\ncpu0 1 2 3 4\n");
+  REQUIRE(times);
+  CHECK(times->busy == 133);  // the guests' 40 and 5 are part of user and nice
+  CHECK(times->stolen == 3);
+  CHECK(times->total == 1186);
+  const auto old = parse_cpu_times("cpu  1 2 3 4");  // a kernel with fewer columns
+  REQUIRE(old);
+  CHECK(old->busy == 6);
+  CHECK(old->stolen == 0);
+  CHECK(old->total == 10);
+  for (const char* bad : {"", "\n", "cpu", "cpu ", "cpu0 1 2 3 4\n", "cpus 1 2 3 4\n", "cpu  1 2 3\n", "cpu  a b c d\n",
+                          "cpu  1 -2 3 4\n", "cpu  1 2 3 4 5 x 7 8\n",
+                          "cpu\n 1 2 3 4\n", "cpu  1 2 3 99999999999999999999\n", "intr 1\ncpu  1 2 3 4\n"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_cpu_times(bad).has_value());
+  }
+  const auto now = read_cpu_times();
+  CHECK(now.busy > 0);
+  CHECK(now.total >= now.busy + now.stolen);
+}
+
+TEST_CASE("the busy share: of all time, unknown when counters go back", "[linux][procfs]") {
+  const CpuTimes before{.busy = 1000, .stolen = 10, .total = 5000};
+  CHECK(busy_share(before, {.busy = 1050, .stolen = 20, .total = 5200}) == 0.25);
+  CHECK(busy_share(before, {.busy = 1000, .stolen = 110, .total = 5100}) == 0.0);
+  CHECK(busy_share(before, {.busy = 1100, .stolen = 10, .total = 5100}) == 1.0);
+  CHECK(busy_share(before, {.busy = 1200, .stolen = 10, .total = 5100}) == 1.0);  // idle went back
+  CHECK_FALSE(busy_share(before, before).has_value());
+  CHECK_FALSE(busy_share(before, {.busy = 999, .stolen = 10, .total = 5100}).has_value());
+  CHECK_FALSE(busy_share(before, {.busy = 1001, .stolen = 10, .total = 4999}).has_value());
+  CHECK_FALSE(busy_share(before, {}).has_value());
+}
+
 TEST_CASE("/etc/passwd and /etc/group", "[linux][passwd]") {
   const auto users = parse_passwd(
       "root:x:0:0:root:/root:/bin/bash\n"
