@@ -4,6 +4,7 @@
 
 #include "agent/host_info.h"
 #include "agent/limits.h"
+#include "agent/metric_rings.h"
 #include "agent/sandbox/create_request.h"
 #include "api/agent.h"
 #include "core/http/connect_rpc.h"
@@ -82,7 +83,7 @@ struct Service {
     co_return response;
   }
   Task<MetricsResponse> metrics(MetricsRequest request) {
-    const auto range = sandbox::parse_metrics_range(request.range);
+    const auto range = parse_metrics_range(request.range);
     if (!range)
       throw_error(ErrorCode::invalid_argument, "field range: must be 5m, 10m, 1h, 2h, 6h, 12h or 24h");
     MetricsResponse response;

@@ -14,12 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "agent/metric_rings.h"
 #include "agent/sandbox/activity.h"
 #include "agent/sandbox/admission.h"
 #include "agent/sandbox/assembly.h"
 #include "agent/sandbox/disk_watch.h"
 #include "agent/sandbox/gate.h"
-#include "agent/sandbox/metric_rings.h"
 #include "api/agent.h"
 #include "core/async/mailbox.h"
 #include "core/async/scope.h"

@@ -1,8 +1,8 @@
 // One sample of what a running sandbox uses.
 #pragma once
 
+#include "agent/metric_rings.h"
 #include "agent/sandbox/assembly.h"
-#include "agent/sandbox/metric_rings.h"
 
 namespace wrenn::agent::sandbox {
 

@@ -1,8 +1,8 @@
-#include "agent/sandbox/metric_rings.h"
+#include "agent/metric_rings.h"
 
 #include <catch2/catch.hpp>
 
-using namespace wrenn::agent::sandbox;
+using namespace wrenn::agent;
 
 static constexpr std::int64_t kStart = 1'800'000'000;  // a multiple of 300
 

@@ -1,6 +1,6 @@
-#include "agent/sandbox/metric_rings.h"
+#include "agent/metric_rings.h"
 
-namespace wrenn::agent::sandbox {
+namespace wrenn::agent {
 
 std::optional<std::int64_t> parse_metrics_range(std::string_view text) noexcept {
   if (text == "5m") return 300;
@@ -54,4 +54,4 @@ std::vector<MetricPoint> MetricRings::points(std::int64_t range_seconds, std::in
   return out;
 }
 
-}  // namespace wrenn::agent::sandbox
+}  // namespace wrenn::agent

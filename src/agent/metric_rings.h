@@ -1,4 +1,4 @@
-// Samples of one sandbox in three resolutions (spec/vm.md §7): 10 min of single samples, 2 h of 30 s
+// Samples of a sandbox, or of the host, in three resolutions (spec/vm.md §7): 10 min of single samples, 2 h of 30 s
 // averages, 24 h of 5 min averages. Fixed memory: about 500 points of 32 bytes.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 #include "api/agent.h"
 
-namespace wrenn::agent::sandbox {
+namespace wrenn::agent {
 
 using MetricPoint = api::agent::MetricPoint;
 
@@ -45,4 +45,4 @@ class MetricRings {
   Ring five_minutes_{300, 288};
 };
 
-}  // namespace wrenn::agent::sandbox
+}  // namespace wrenn::agent
