@@ -80,9 +80,9 @@ inline constexpr std::chrono::milliseconds kChangesWaitMax = 300s;  // of a call
 // Commands waiting for one sandbox; more means a client that does not wait for answers.
 inline constexpr std::size_t kMailbox = 64;
 
-// Metrics (spec/vm.md §7; 5 s instead of 500 ms: a sample asks the guest).
+// Metrics of a sandbox (spec/vm.md §7; 5 s instead of 500 ms: a sample asks the guest) and of the host.
 inline constexpr auto kSampleInterval = 5s;
-inline constexpr auto kSampleFirst = 1s;    // after a start: graphs should not be empty for long
+inline constexpr auto kSampleFirst = 1s;  // after a start, also the agent's: graphs should not be empty for long
 inline constexpr auto kSampleTimeout = 2s;  // the guest's answer
 inline constexpr std::uint64_t kSampleAnswerBytes = 16 * 1024;
 

@@ -58,13 +58,13 @@ Task<> refuse(http::Reply& reply, ErrorCode code, std::string message, std::stri
 
 }  // namespace
 
-http::Router make_routes(sandbox::Host& host, sandbox::Registry& registry) {
+http::Router make_routes(sandbox::Host& host, sandbox::Registry& registry, const HostSampler& sampler) {
   http::Router router;
   router.add("GET", "/health", [](http::Request&, http::Reply& reply) { return health(reply); });
   router.add("GET", "/metrics", [&host, &registry](http::Request&, http::Reply& reply) {
     return metrics(host, registry, reply);
   });
-  add_rpc_routes(router, host, registry);
+  add_rpc_routes(router, host, registry, sampler);
   add_pass_through_routes(router, host, registry);
   add_port_proxy_routes(router, host, registry);
   return router;

@@ -1,6 +1,7 @@
 // Every route of the agent and what stands before all of them: authentication and the form of errors.
 #pragma once
 
+#include "agent/host_sampler.h"
 #include "agent/sandbox/registry.h"
 #include "core/base/secret.h"
 #include "core/http/router.h"
@@ -8,7 +9,8 @@
 
 namespace wrenn::agent {
 
-http::Router make_routes(sandbox::Host& host, sandbox::Registry& registry);
+// All outlive the router.
+http::Router make_routes(sandbox::Host& host, sandbox::Registry& registry, const HostSampler& sampler);
 
 // Asks for `token` (unless empty) on everything but /health, then routes. Both parameters outlive the
 // handler.

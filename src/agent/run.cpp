@@ -13,6 +13,7 @@
 
 #include "agent/host_checks.h"
 #include "agent/host_info.h"
+#include "agent/host_sampler.h"
 #include "agent/journal.h"
 #include "agent/limits.h"
 #include "agent/network/host_network.h"
@@ -153,9 +154,9 @@ Ground prepare_ground(const Config& config) {
 }
 
 Task<> listen_until(const Config& config, const Hooks& hooks, sandbox::Host& host,
-                    sandbox::Registry& registry) {
+                    sandbox::Registry& registry, const HostSampler& sampler) {
   const auto executor = co_await asio::this_coro::executor;
-  const http::Router router = make_routes(host, registry);
+  const http::Router router = make_routes(host, registry, sampler);
   http::ServerOptions options;
   options.name = "wrenn-agent";
   options.render_error = render_error;
@@ -190,9 +191,11 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     spares.emplace(host, static_cast<std::size_t>(config.ready_sandboxes));
     host.spares = &*spares;
   }
+  HostSampler sampler(host.sys, [directory = host.directory] { return read_host(directory); });
   async::Scope background(executor, "agent");
   std::exception_ptr error;
   try {
+    background.spawn(sampler.run());
     co_await registry.recover();
     background.spawn(registry.watch_idle());
     background.spawn(host.slots.fill());
@@ -200,7 +203,7 @@ Task<> live(const Config& config, const Hooks& hooks, sandbox::Host& host) {
     background.spawn(warm_up(host));
     background.spawn(registry.warm_templates());
     if (spares) background.spawn(spares->fill());
-    co_await listen_until(config, hooks, host, registry);
+    co_await listen_until(config, hooks, host, registry, sampler);
   } catch (...) {
     error = std::current_exception();
   }

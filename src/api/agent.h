@@ -224,11 +224,15 @@ struct MetricsRequest {
   static constexpr auto kFields = json::fields(json::field("sandboxId", &MetricsRequest::sandbox_id, json::kRequired),
                                                json::field("range", &MetricsRequest::range));
 };
+struct HostMetricsRequest {
+  std::string range = "10m";  // as of MetricsRequest
+  static constexpr auto kFields = json::fields(json::field("range", &HostMetricsRequest::range));
+};
 struct MetricPoint {
   std::int64_t timestamp_unix = 0;
-  double cpu_pct = 0;           // 0–100 over the sandbox's vCPUs
-  std::int64_t mem_bytes = 0;   // used inside the guest
-  std::int64_t disk_bytes = 0;  // allocated by its CoW
+  double cpu_pct = 0;           // 0–100 over the sandbox's vCPUs; of a host, over all its CPUs
+  std::int64_t mem_bytes = 0;   // used inside the guest; of a host, MemTotal − MemAvailable
+  std::int64_t disk_bytes = 0;  // allocated by its CoW; of a host, used of the agent's file system
   static constexpr auto kFields =
       json::fields(json::field("timestampUnix", &MetricPoint::timestamp_unix),
                    json::field("cpuPct", &MetricPoint::cpu_pct), json::field("memBytes", &MetricPoint::mem_bytes),

@@ -69,6 +69,9 @@ Task<agent::HostInfo> AgentClient::host_info() {
   agent::Empty request;
   co_return co_await call<agent::HostInfo>("GetHostInfo", request, limits::kAgentQuery);
 }
+Task<agent::MetricsResponse> AgentClient::host_metrics(agent::HostMetricsRequest request) {
+  co_return co_await call<agent::MetricsResponse>("GetHostMetrics", std::move(request), limits::kAgentQuery);
+}
 
 EnvdClient AgentClient::envd(const std::string& sandbox_id) {
   return EnvdClient(client_, "/sandboxes/" + sandbox_id + "/envd");

@@ -35,6 +35,8 @@ class AgentClient {
   Task<agent::ChangesResponse> wait_for_changes(agent::ChangesRequest request);
   Task<agent::MetricsResponse> metrics(agent::MetricsRequest request);
   Task<agent::HostInfo> host_info();
+  // Throws Error(unimplemented) if the agent is too old for it.
+  Task<agent::MetricsResponse> host_metrics(agent::HostMetricsRequest request);
 
   // envd of a running sandbox through the agent. Using it counts as activity of the sandbox.
   EnvdClient envd(const std::string& sandbox_id);

@@ -19,9 +19,17 @@ using namespace std::chrono_literals;
 using sandbox::Host;
 using sandbox::Registry;
 
+std::int64_t range_seconds(std::string_view range) {
+  const auto seconds = parse_metrics_range(range);
+  if (!seconds)
+    throw_error(ErrorCode::invalid_argument, "field range: must be 5m, 10m, 1h, 2h, 6h, 12h or 24h");
+  return *seconds;
+}
+
 struct Service {
   Host& host;
   Registry& registry;
+  const HostSampler& sampler;
 
   Task<SandboxInfo> create(CreateSandboxRequest request) { co_return co_await registry.create(request); }
   Task<Empty> destroy(SandboxRequest request) {
@@ -83,14 +91,17 @@ struct Service {
     co_return response;
   }
   Task<MetricsResponse> metrics(MetricsRequest request) {
-    const auto range = parse_metrics_range(request.range);
-    if (!range)
-      throw_error(ErrorCode::invalid_argument, "field range: must be 5m, 10m, 1h, 2h, 6h, 12h or 24h");
+    const std::int64_t range = range_seconds(request.range);
     MetricsResponse response;
-    response.points = registry.get(request.sandbox_id)->metrics(*range);
+    response.points = registry.get(request.sandbox_id)->metrics(range);
     co_return response;
   }
   Task<HostInfo> info(Empty) { co_return co_await host_info(host); }
+  Task<MetricsResponse> host_metrics(HostMetricsRequest request) {
+    MetricsResponse response;
+    response.points = sampler.points(range_seconds(request.range));
+    co_return response;
+  }
 };
 
 template <typename Input, typename Output>
@@ -117,8 +128,8 @@ void add(http::Router& router, const Service& service, std::string_view name, Me
 
 }  // namespace
 
-void add_rpc_routes(http::Router& router, Host& host, Registry& registry) {
-  const Service service{host, registry};
+void add_rpc_routes(http::Router& router, Host& host, Registry& registry, const HostSampler& sampler) {
+  const Service service{host, registry, sampler};
   add(router, service, "CreateSandbox", &Service::create);
   add(router, service, "DestroySandbox", &Service::destroy);
   add(router, service, "PauseSandbox", &Service::pause);
@@ -136,6 +147,7 @@ void add_rpc_routes(http::Router& router, Host& host, Registry& registry) {
   add(router, service, "WaitForChanges", &Service::wait_for_changes);
   add(router, service, "GetSandboxMetrics", &Service::metrics);
   add(router, service, "GetHostInfo", &Service::info);
+  add(router, service, "GetHostMetrics", &Service::host_metrics);
 }
 
 }  // namespace wrenn::agent

@@ -66,6 +66,37 @@ Task<> calls(World& world) {
   co_await service.end();
 }
 
+Task<> metrics_of_the_host(World& world) {
+  Service service(co_await asio::this_coro::executor, world);
+  co_await service.sampler.sample();
+  auto told = co_await service.client.host_metrics({});
+  CHECK(told.points.empty());  // one reading tells no share of the CPUs
+  co_await service.sampler.sample();
+  for (const char* range : {"5m", "10m", "1h", "2h", "6h", "12h", "24h"}) {
+    CAPTURE(range);
+    told = co_await service.client.host_metrics({range});
+    REQUIRE(told.points.size() == 1);
+    CHECK(told.points[0].cpu_pct == 25);
+    CHECK(told.points[0].mem_bytes == 5 << 20);
+    CHECK(told.points[0].disk_bytes == 7 << 20);
+    CHECK(told.points[0].timestamp_unix > now().seconds() - 60);
+  }
+  for (const char* range : {"", "7m", "10M", "10m "}) {
+    CAPTURE(range);
+    auto code = ErrorCode::unknown;
+    std::string why;
+    try {
+      co_await service.client.host_metrics({range});
+    } catch (const Error& error) {
+      code = error.code();
+      why = error.what();
+    }
+    CHECK(code == ErrorCode::invalid_argument);
+    CHECK(why.find("range: must be") != std::string::npos);
+  }
+  co_await service.end();
+}
+
 Task<ErrorCode> code_of_pause(api::AgentClient& client, std::string id) {
   try {
     co_await client.pause(std::move(id));
@@ -168,6 +199,9 @@ Task<> by_end_of_vmm(Service& service, std::string id) {
 
 TEST_CASE("calls and pass-through over HTTP", "[agent]") {
   in_world(calls);
+}
+TEST_CASE("the host's own metrics over HTTP", "[agent]") {
+  in_world(metrics_of_the_host);
 }
 TEST_CASE("mistakes get Connect errors", "[agent]") {
   in_world(errors);
