@@ -157,6 +157,41 @@ struct CapsuleMetrics {
                                                json::field("points", &CapsuleMetrics::points));
 };
 
+// As admins of the platform see hosts, and teams their own.
+struct Host {
+  std::string id;
+  std::string type;                // "regular"; "byoc": a team's own
+  std::string team_id, team_name;  // of a byoc host; the name for admins only
+  std::string provider, availability_zone, arch;
+  std::int64_t cpu_cores = 0, memory_mb = 0, disk_gb = 0;  // absent until its agent has told them
+  std::string address;
+  std::string status;  // pending online offline unreachable draining
+  std::optional<std::string> last_heartbeat_at;
+  std::string created_by;  // a user's id; empty for the host that the control plane was started with
+  std::string created_at, updated_at;
+  static constexpr auto kFields = json::fields(
+      json::field("id", &Host::id), json::field("type", &Host::type),
+      json::field("team_id", &Host::team_id, json::kOmitEmpty),
+      json::field("team_name", &Host::team_name, json::kOmitEmpty),
+      json::field("provider", &Host::provider, json::kOmitEmpty),
+      json::field("availability_zone", &Host::availability_zone, json::kOmitEmpty),
+      json::field("arch", &Host::arch, json::kOmitEmpty),
+      json::field("cpu_cores", &Host::cpu_cores, json::kOmitEmpty),
+      json::field("memory_mb", &Host::memory_mb, json::kOmitEmpty),
+      json::field("disk_gb", &Host::disk_gb, json::kOmitEmpty),
+      json::field("address", &Host::address, json::kOmitEmpty), json::field("status", &Host::status),
+      json::field("last_heartbeat_at", &Host::last_heartbeat_at), json::field("created_by", &Host::created_by),
+      json::field("created_at", &Host::created_at), json::field("updated_at", &Host::updated_at));
+};
+struct HostMetrics {
+  std::string host_id;
+  std::string range;
+  std::vector<MetricPoint> points;
+  static constexpr auto kFields = json::fields(json::field("host_id", &HostMetrics::host_id),
+                                               json::field("range", &HostMetrics::range),
+                                               json::field("points", &HostMetrics::points));
+};
+
 // Of a team.
 struct TeamCurrent {
   std::int64_t running_count = 0, vcpus_reserved = 0, memory_mb_reserved = 0;

@@ -22,7 +22,7 @@ HostAgents::HostAgents(async::Executor executor, db::Database& database, const s
 HostAgent& HostAgents::at(const model::HostId& id) {
   if (id != local_->host.id)
     throw api::PublicError(ErrorCode::unavailable, 503, "host_unavailable",
-                           "the host of this capsule is not known any more");
+                           "this control plane has no connection to the host");
   return *local_;
 }
 

@@ -27,7 +27,7 @@ class HostAgents {
   HostAgents(async::Executor executor, db::Database& database, const std::string& address,
              http::Headers headers);
 
-  // Of a capsule's host. Throws PublicError host_unavailable if there is no such host (any more).
+  // Throws PublicError host_unavailable for a host whose agent is not (any more) known here.
   HostAgent& at(const model::HostId& id);
   // Where a new capsule goes. Throws PublicError no_hosts_available when no host that has the files of `from`
   // is large enough.

@@ -11,6 +11,7 @@
 #include "cp/handlers/exec.h"
 #include "cp/handlers/exec_stream.h"
 #include "cp/handlers/files.h"
+#include "cp/handlers/hosts.h"
 #include "cp/handlers/me.h"
 #include "cp/handlers/metrics.h"
 #include "cp/handlers/oauth.h"
@@ -35,6 +36,7 @@ using handlers::Events;
 using handlers::Exec;
 using handlers::ExecStream;
 using handlers::Files;
+using handlers::Hosts;
 using handlers::Me;
 using handlers::Oauth;
 using handlers::Processes;
@@ -66,6 +68,7 @@ struct Routes::Handlers {
         teams(s),
         api_keys(s),
         audit_logs(s),
+        hosts(s),
         admin(s),
         channels(s),
         events(s) {}
@@ -89,6 +92,7 @@ struct Routes::Handlers {
   Teams teams;
   ApiKeys api_keys;
   AuditLogs audit_logs;
+  Hosts hosts;
   Admin admin;
   Channels channels;
   Events events;
@@ -207,6 +211,10 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("POST", "/v1/api-keys", once(s, kUser, h.api_keys, &ApiKeys::create));
   router_.add("DELETE", "/v1/api-keys/{id}", signed_in(s, h.api_keys, &ApiKeys::revoke));
   router_.add("GET", "/v1/audit-logs", signed_in(s, h.audit_logs, &AuditLogs::list));
+
+  router_.add("GET", "/v1/hosts", signed_in(s, h.hosts, &Hosts::list));
+  router_.add("GET", "/v1/hosts/{id}", signed_in(s, h.hosts, &Hosts::get));
+  router_.add("GET", "/v1/hosts/{id}/metrics", signed_in(s, h.hosts, &Hosts::metrics));
 
   router_.add("GET", "/v1/admin/teams", admins(s, h.admin, &Admin::teams));
   router_.add("PUT", "/v1/admin/teams/{id}/byoc", admins(s, h.admin, &Admin::set_byoc));

@@ -56,6 +56,7 @@ Services::Services(async::Executor executor, const Config& settings, db::Databas
       api_keys(database, credentials),
       administration(database, credentials),
       hosts(executor, database, config.effective_agent_address(), agent_headers(config)),
+      known_hosts(database, hosts),
       templates(database, hosts),
       under_way(operations, metrics),
       limits({config.max_concurrent_sandboxes, config.team_max_vcpus, config.team_max_memory_mb}),

@@ -15,6 +15,7 @@
 #include "cp/service/administration.h"
 #include "cp/service/api_keys.h"
 #include "cp/service/capsule_service.h"
+#include "cp/service/hosts.h"
 #include "cp/service/oauth_sign_in.h"
 #include "cp/service/snapshots.h"
 #include "cp/service/teams.h"
@@ -48,6 +49,7 @@ struct Services {
   service::ApiKeys api_keys;
   service::Administration administration;
   HostAgents hosts;
+  service::Hosts known_hosts;
   service::Templates templates;
   service::Operations under_way;
   service::FixedLimits limits;

@@ -118,15 +118,48 @@ api::Process process_view(const api::envd::ProcessInfo& process) {
   return view;
 }
 
+static std::vector<api::MetricPoint> point_views(const api::agent::MetricsResponse& told) {
+  std::vector<api::MetricPoint> views;
+  views.reserve(told.points.size());
+  for (const auto& point : told.points)
+    views.push_back({point.timestamp_unix, point.cpu_pct, point.mem_bytes, point.disk_bytes});
+  return views;
+}
+
 api::CapsuleMetrics metrics_view(std::string sandbox_id, std::string range,
                                  const api::agent::MetricsResponse& told) {
   api::CapsuleMetrics view;
   view.sandbox_id = std::move(sandbox_id);
   view.range = std::move(range);
-  view.points.reserve(told.points.size());
-  for (const auto& point : told.points)
-    view.points.push_back({point.timestamp_unix, point.cpu_pct, point.mem_bytes, point.disk_bytes});
+  view.points = point_views(told);
   return view;
+}
+
+api::Host host_view(const store::ListedHost& listed, bool for_admin) {
+  const auto& row = listed.host;
+  api::Host view;
+  view.id = row.id.text();
+  view.type = row.type;
+  if (row.team) view.team_id = row.team->text();
+  if (for_admin) view.team_name = listed.team_name;
+  view.provider = row.provider;
+  view.availability_zone = row.availability_zone;
+  view.arch = row.arch;
+  view.cpu_cores = row.cpu_cores;
+  view.memory_mb = row.memory_mb;
+  view.disk_gb = row.disk_gb;
+  view.address = row.address;
+  view.status = row.status;
+  fill(view.last_heartbeat_at, row.last_heartbeat_at);
+  view.created_by = row.created_by;
+  view.created_at = to_rfc3339(row.created_at);
+  view.updated_at = to_rfc3339(row.updated_at);
+  return view;
+}
+
+api::HostMetrics host_metrics_view(std::string host_id, std::string range,
+                                   const api::agent::MetricsResponse& told) {
+  return {std::move(host_id), std::move(range), point_views(told)};
 }
 
 }  // namespace wrenn::cp::handlers

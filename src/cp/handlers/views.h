@@ -4,6 +4,7 @@
 #include "api/agent.h"
 #include "api/envd.h"
 #include "api/public.h"
+#include "cp/store/hosts.h"
 #include "cp/store/sandboxes.h"
 #include "cp/store/templates.h"
 
@@ -21,5 +22,9 @@ api::FileEntry file_view(const api::envd::EntryInfo& entry);
 api::Process process_view(const api::envd::ProcessInfo& process);
 api::CapsuleMetrics metrics_view(std::string sandbox_id, std::string range,
                                  const api::agent::MetricsResponse& told);
+// The name of its team is for admins of the platform.
+api::Host host_view(const store::ListedHost& listed, bool for_admin);
+api::HostMetrics host_metrics_view(std::string host_id, std::string range,
+                                   const api::agent::MetricsResponse& told);
 
 }  // namespace wrenn::cp::handlers

@@ -43,7 +43,7 @@ void throw_create_failure(std::exception_ptr failure) {
   }
 }
 
-void throw_agent_failure(std::exception_ptr failure) {
+[[noreturn]] static void throw_failure(std::exception_ptr failure, std::string_view who) {
   try {
     std::rethrow_exception(failure);
   } catch (const api::PublicError&) {
@@ -52,10 +52,18 @@ void throw_agent_failure(std::exception_ptr failure) {
     if (async::is_cancellation(failure)) throw;
     if (error.code() == ErrorCode::unavailable)
       throw api::PublicError(error.code(), 503, "host_unavailable",
-                             fmt::format("the capsule or its host does not answer: {}", error.what()));
+                             fmt::format("{} does not answer: {}", who, error.what()));
     throw_common(error);
     throw;
   }
+}
+
+void throw_agent_failure(std::exception_ptr failure) {
+  throw_failure(std::move(failure), "the capsule or its host");
+}
+
+void throw_host_failure(std::exception_ptr failure) {
+  throw_failure(std::move(failure), "the host");
 }
 
 void throw_wrong_state(const store::Sandbox& sandbox, std::string_view wanted) {

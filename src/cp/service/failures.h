@@ -15,6 +15,8 @@ namespace wrenn::cp::service {
 // 409 conflict, permission_denied 403, unavailable 503 host_unavailable, unimplemented 501, everything else
 // 502 agent_error. PublicErrors and cancellation pass.
 [[noreturn]] void throw_agent_failure(std::exception_ptr error);
+// The same of a question about the host itself.
+[[noreturn]] void throw_host_failure(std::exception_ptr error);
 
 // Awaits a call to an agent or a guest; its failure goes through throw_agent_failure().
 template <typename T>

@@ -5,7 +5,9 @@
 namespace wrenn::cp::store {
 
 static constexpr std::string_view kHostColumns =
-    "id, address, status, arch, cpu_cores, memory_mb, disk_gb, metadata, last_heartbeat_at";
+    "h.id, h.address, h.status, h.arch, h.cpu_cores, h.memory_mb, h.disk_gb, h.metadata, h.last_heartbeat_at, "
+    "h.type, h.team_id, h.provider, h.availability_zone, h.created_by, h.created_at, h.updated_at";
+static constexpr int kHostColumnCount = 16;
 
 static Host read_host(const db::Row& row) {
   Host host;
@@ -17,13 +19,44 @@ static Host read_host(const db::Row& row) {
   host.memory_mb = row.integer(5);
   host.disk_gb = row.integer(6);
   host.metadata = row.text(7);
-  if (!row.is_null(8)) host.last_heartbeat_at = UnixTime{row.integer(8)};
+  host.last_heartbeat_at = optional_time(row, 8);
+  host.type = row.text(9);
+  if (!row.is_null(10)) host.team = stored_id<model::TeamId>(row.text(10));
+  host.provider = row.text(11);
+  host.availability_zone = row.text(12);
+  host.created_by = row.text(13);
+  host.created_at = UnixTime{row.integer(14)};
+  host.updated_at = UnixTime{row.integer(15)};
   return host;
+}
+
+static std::vector<ListedHost> listed_hosts(db::Connection& connection, std::string_view condition,
+                                            const std::vector<db::Param>& params) {
+  const auto sql = fmt::format(
+      "SELECT {}, t.name FROM hosts h LEFT JOIN teams t ON t.id = h.team_id {} ORDER BY h.created_at, h.id",
+      kHostColumns, condition);
+  std::vector<ListedHost> hosts;
+  connection.query(sql, params, [&](const db::Row& row) {
+    hosts.push_back({read_host(row), std::string(row.text(kHostColumnCount))});
+  });
+  return hosts;
+}
+
+std::vector<ListedHost> all_hosts(db::Connection& connection) {
+  return listed_hosts(connection, "", {});
+}
+
+std::vector<ListedHost> byoc_hosts_of(db::Connection& connection, const model::TeamId& team) {
+  return listed_hosts(connection, "WHERE h.type = $1 AND h.team_id = $2", {kByocHost, team.text()});
+}
+
+std::optional<ListedHost> find_host(db::Connection& connection, const model::HostId& id) {
+  return only(listed_hosts(connection, "WHERE h.id = $1", {id.text()}));
 }
 
 Host ensure_local_host(db::Connection& connection, const std::string& address, UnixTime at) {
   static const std::string kFind =
-      fmt::format("SELECT {} FROM hosts ORDER BY created_at, id LIMIT 1", kHostColumns);
+      fmt::format("SELECT {} FROM hosts h ORDER BY h.created_at, h.id LIMIT 1", kHostColumns);
   std::optional<Host> host;
   connection.query(kFind, {}, [&](const db::Row& row) { host = read_host(row); });
   if (!host) {
@@ -35,6 +68,7 @@ Host ensure_local_host(db::Connection& connection, const std::string& address, U
     connection.execute("UPDATE hosts SET address = $2, updated_at = $3 WHERE id = $1",
                        {host->id.text(), address, at.us});
     host->address = address;
+    host->updated_at = at;
   }
   return *host;
 }

@@ -192,6 +192,8 @@ class FakeAgent:
         if method == "GetSandboxMetrics":
             self.info(request["sandboxId"])
             return {"points": [{"timestampUnix": 1, "cpuPct": 12.5, "memBytes": 1024, "diskBytes": 4096}]}
+        if method == "GetHostMetrics":
+            return {"points": [{"timestampUnix": 2, "cpuPct": 37.5, "memBytes": 1 << 33, "diskBytes": 1 << 40}]}
         if method == "GetHostInfo":
             return {"arch": "x86_64", "cpuCores": 4, "memoryMb": self.memory_mb, "diskGb": 100, "acceleration": "tcg",
                     "agentVersion": "test", "templates": self.templates}

@@ -26,13 +26,16 @@ def society():
 
 def things_of(person):
     """One of everything that paths can name."""
+    host = "host-" + "".join(secrets.choice("0123456789") for _ in range(25))
+    with person.plane.database() as database:
+        database.execute("INSERT INTO hosts (id, type, team_id, created_at, updated_at) VALUES (?, 'byoc', ?, 9e15, 9e15)", (host, person.team))
     capsule = person.post("/v1/capsules", {}).json["id"]
     checkpoint = person.post(f"/v1/capsules/{capsule}/checkpoints", {"name": "before"}).json["id"]
     channel = person.post("/v1/channels", {"name": f"c{secrets.token_hex(4)}", "provider": "webhook", "config": {"url": "https://example.com/x"},
                                            "events": ["capsule.create"]}).json["id"]
     snapshot = f"s{secrets.token_hex(4)}"
     assert person.post("/v1/snapshots", {"sandbox_id": capsule, "name": snapshot}).status == 201
-    return {("capsules", "id"): capsule, "checkpoint": checkpoint, ("channels", "id"): channel, "name": snapshot, "selector": "42",
+    return {("capsules", "id"): capsule, "checkpoint": checkpoint, ("channels", "id"): channel, ("hosts", "id"): host, "name": snapshot, "selector": "42",
             ("teams", "id"): person.team, "user": person.id, ("api-keys", "id"): person.new_key()["id"],
             "provider": "github", "event_id": "0" * 25}
 
@@ -154,7 +157,7 @@ class TestBodies:
 def things(society):
     """Of a person whom nothing is left of afterwards; names that lead nowhere for what must not be ended."""
     mine = things_of(society.member)
-    return {**mine, ("teams", "id"): society.stranger.team, ("admin/teams", "id"): "team-" + "0" * 24 + "9",
+    return {**mine, ("teams", "id"): society.stranger.team, ("hosts", "id"): "host-" + "0" * 24 + "9", ("admin/teams", "id"): "team-" + "0" * 24 + "9",
             ("admin/users", "id"): "usr-" + "0" * 24 + "9", ("admin/capsules", "id"): society.admin.post("/v1/admin/capsules", {}).json["id"]}
 
 

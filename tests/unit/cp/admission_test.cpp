@@ -244,6 +244,9 @@ TEST_CASE("an agent's failure has the status and code of the specification") {
     CHECK(failure.code == row.public_code);
     CHECK(failure.message.find("what the agent said") != std::string::npos);
   }
+  CHECK(told(service::throw_host_failure, ErrorCode::unavailable).code == "host_unavailable");
+  CHECK(told(service::throw_host_failure, ErrorCode::unavailable).message ==
+        "the host does not answer: what the agent said");
   CHECK(told(service::throw_create_failure, ErrorCode::unavailable).code == "no_hosts_available");
   CHECK(told(service::throw_create_failure, ErrorCode::unavailable).status == 503);
 }

@@ -187,6 +187,53 @@ TEST_CASE("the host keeps its row when its address changes", "[engine]") {
   });
 }
 
+TEST_CASE("hosts are listed with the team whose they are", "[engine]") {
+  World world;
+  const auto other = model::TeamId::random();
+  const auto insert = [&](Connection& c, std::string_view type, const std::optional<std::string>& team, int at) {
+    const auto id = model::HostId::random();
+    c.execute("INSERT INTO hosts (id, type, team_id, provider, availability_zone, address, created_by, created_at, updated_at) "
+              "VALUES ($1, $2, $3, 'p', 'z', 'unix:/b.sock', 'usr-x', $4, $5)",
+              {id.text(), type, team, at, at + 1});
+    return id;
+  };
+  world.write([&](Connection& c) {
+    store::insert_team(c, {other, "Other", "cccccc-dddddd", UnixTime{2}, true, {}});
+    const auto theirs = insert(c, "byoc", other.text(), 20);
+    const auto mine = insert(c, "byoc", world.team.text(), 10);
+    insert(c, "regular", std::nullopt, 30);
+    insert(c, "regular", other.text(), 40);
+
+    const auto all = store::all_hosts(c);
+    REQUIRE(all.size() == 5);
+    CHECK(all[0].host.id == world.host.id);
+    CHECK(all[0].host.type == store::kRegularHost);
+    CHECK_FALSE(all[0].host.team.has_value());
+    CHECK(all[0].team_name.empty());
+    CHECK(all[0].host.created_by.empty());
+    CHECK(all[0].host.created_at == UnixTime{3});
+    CHECK(all[1].host.id == mine);
+    CHECK(all[1].team_name == "Team");
+    CHECK(all[2].team_name == "Other");
+
+    const auto own = store::byoc_hosts_of(c, other);
+    REQUIRE(own.size() == 1);
+    CHECK(own[0].host.id == theirs);
+    CHECK(store::byoc_hosts_of(c, model::TeamId::random()).empty());
+
+    const auto found = store::find_host(c, mine);
+    REQUIRE(found);
+    CHECK(found->host.team == world.team);
+    CHECK(found->host.provider == "p");
+    CHECK(found->host.availability_zone == "z");
+    CHECK(found->host.address == "unix:/b.sock");
+    CHECK(found->host.created_by == "usr-x");
+    CHECK(found->host.created_at == UnixTime{10});
+    CHECK(found->host.updated_at == UnixTime{11});
+    CHECK_FALSE(store::find_host(c, model::HostId::random()));
+  });
+}
+
 // --- templates
 // -----------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,36 @@ TEST_CASE("a running capsule has a reason only when it stands still") {
   CHECK(capsule_view(row).metadata.text == R"({"reason":"host_disk_full: …"})");
 }
 
+TEST_CASE("a host: what is always there, what only sometimes") {
+  store::ListedHost listed;
+  auto& row = listed.host;
+  row.type = "regular";
+  row.status = "pending";
+  row.created_at = row.updated_at = UnixTime{1'700'000'000'000'000};
+  CHECK(json::to_json(host_view(listed, true)) ==
+        R"({"id":"host-0000000000000000000000000","type":"regular","status":"pending","created_by":"",)"
+        R"("created_at":"2023-11-14T22:13:20Z","updated_at":"2023-11-14T22:13:20Z"})");
+  row.type = "byoc";
+  row.team = model::TeamId{};
+  listed.team_name = "Team";
+  row.provider = "p";
+  row.availability_zone = "z";
+  row.arch = "amd64";
+  row.cpu_cores = 4;
+  row.memory_mb = 8;
+  row.disk_gb = 9;
+  row.address = "10.0.0.1:50051";
+  row.created_by = "usr-0000000000000000000000000";
+  row.last_heartbeat_at = row.created_at;
+  CHECK(json::to_json(host_view(listed, true)) ==
+        R"({"id":"host-0000000000000000000000000","type":"byoc","team_id":"team-0000000000000000000000000",)"
+        R"("team_name":"Team","provider":"p","availability_zone":"z","arch":"amd64","cpu_cores":4,"memory_mb":8,)"
+        R"("disk_gb":9,"address":"10.0.0.1:50051","status":"pending","last_heartbeat_at":"2023-11-14T22:13:20Z",)"
+        R"("created_by":"usr-0000000000000000000000000","created_at":"2023-11-14T22:13:20Z",)"
+        R"("updated_at":"2023-11-14T22:13:20Z"})");
+  CHECK(json::to_json(host_view(listed, false)).find("team_name") == std::string::npos);
+}
+
 TEST_CASE("a view that is used again holds nothing of its last row") {
   auto full = some_row();
   full.host_ip = "10.11.0.2";
