@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import subprocess
 import time
 
@@ -148,3 +149,36 @@ def test_metrics_of_a_capsule(platform):
         point = capsule.call("GET", "/metrics").json()["points"][-1]
         assert point["mem_bytes"] > 10 << 20 and point["disk_bytes"] > 0 and 0 <= point["cpu_pct"] <= 100
         assert capsule.call("GET", "/metrics?range=7m").error()[:2] == (400, "invalid_request")
+
+
+def admin_of(platform):
+    """A function that asks as an admin of the platform."""
+    email = f"admin{time.time_ns()}@example.com"
+    done = platform.cli("--dir", platform.directory, "--json", "admin", "create-user", email, "--admin")
+    assert done.returncode == 0, done.stderr
+    answer = platform.request("POST", "/v1/auth/login", {"email": email, "password": json.loads(done.stdout)["password"]}, key=None)
+    assert answer.status == 200, answer
+    field = {"Authorization": "Bearer " + answer.json()["token"]}
+    return lambda path: platform.request("GET", path, key=None, headers=field)
+
+
+def test_metrics_of_the_host(platform):
+    get = admin_of(platform)
+    hosts = get("/v1/hosts").json()
+    assert len(hosts) == 1 and hosts[0]["status"] == "online", hosts
+    path = f"/v1/hosts/{hosts[0]['id']}/metrics"
+    wait_for(lambda: len(get(path + "?range=5m").json()["points"]) >= 2, 60, "two samples")
+    answer = get(path).json()
+    assert (answer["host_id"], answer["range"]) == (hosts[0]["id"], "10m")
+    with open("/proc/meminfo") as file:
+        memory = int(re.search(r"^MemTotal:\s+(\d+) kB$", file.read(), re.MULTILINE).group(1)) << 10
+    disk = os.statvfs(platform.directory)
+    for point in answer["points"]:
+        assert 0 <= point["cpu_pct"] <= 100, point
+        assert 0 < point["mem_bytes"] < memory and memory >> 20 == hosts[0]["memory_mb"], point
+        assert 0 < point["disk_bytes"] <= disk.f_blocks * disk.f_frsize, point
+        assert abs(point["timestamp_unix"] - time.time()) < 600, point
+    times = [point["timestamp_unix"] for point in answer["points"]]
+    assert times == sorted(times)
+    assert get(path + "?range=7m").error()[:2] == (400, "invalid_request")
+    assert platform.request("GET", path).error()[:2] == (403, "forbidden")
