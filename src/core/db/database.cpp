@@ -1,6 +1,6 @@
 #include "core/db/database.h"
 
-#include "core/base/error.h"
+#include "core/base/scope_guard.h"
 #include "core/db/engines.h"
 #include "core/db/limits.h"
 
@@ -11,6 +11,30 @@ void Connection::notify(std::string_view channel, std::string_view payload) {
     throw_error(ErrorCode::invalid_argument, "a notification of {} bytes is too long; put it into a row",
                 payload.size());
   tell(channel, payload);
+}
+
+Database::Measurement::~Measurement() {
+  if (!ended || !owner.observer_) return;
+  owner.observer_({reads(kind) ? Measured::Kind::read : Measured::Kind::write, *ended - began, failed});
+}
+
+void Database::run_now(Measurement& measurement, const std::function<void(Connection&)>& work) {
+  const ScopeGuard end([&] { measurement.ended = SteadyClock::now(); });
+  try {
+    switch (measurement.kind) {
+      case Kind::read:
+        return read_now(work);
+      case Kind::read_one:
+        return read_one_now(work);
+      case Kind::write:
+        return write_now(work);
+      case Kind::lead:
+        return lead_now(work);
+    }
+  } catch (const Failure&) {
+    measurement.failed = true;
+    throw;
+  }
 }
 
 std::unique_ptr<Database> open_database(std::string_view url) {

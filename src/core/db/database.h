@@ -30,6 +30,8 @@
 
 #include "core/async/offload.h"
 #include "core/async/task.h"
+#include "core/base/clock.h"
+#include "core/base/error.h"
 #include "core/db/notifications.h"
 
 namespace wrenn::db {
@@ -67,14 +69,20 @@ class Row {
   virtual std::string_view text(int column) const = 0;  // null → ""
 };
 
+// It is the database that failed, and not what was asked of it: `unavailable` when it is busy or gone,
+// `resource_exhausted` for a full disk, `data_loss`, `internal` for a statement that it does not understand.
+class Failure : public Error {
+ public:
+  using Error::Error;
+};
+
 class Connection {
  public:
   virtual ~Connection() = default;
 
   // Runs one statement (kept prepared), calling `on_row` for each row. Returns the number of rows changed.
   // Throws Error: already_exists for a broken uniqueness, failed_precondition for another constraint,
-  // invalid_argument for a text that cannot be stored, unavailable when the database is busy or gone,
-  // resource_exhausted for a full disk, internal for a wrong statement.
+  // invalid_argument for a text that cannot be stored, internal for a misuse; Failure.
   virtual std::int64_t query(std::string_view sql, const std::vector<Param>& params,
                              const std::function<void(const Row&)>& on_row) = 0;
 
@@ -91,6 +99,14 @@ class Connection {
 
  protected:
   virtual void tell(std::string_view channel, std::string_view payload) = 0;
+};
+
+// A read or a write that has ended, for who measures. A function that was called again counts once.
+struct Measured {
+  enum class Kind { read, write };
+  Kind kind;
+  SteadyClock::duration took;  // from the call on: waiting for a thread counts, too
+  bool failed;                 // by a Failure; what the function threw by itself is none
 };
 
 class Database {
@@ -119,6 +135,12 @@ class Database {
     return run<F>(std::move(work), Kind::lead);
   }
 
+  // `observer` is called for each of the four above that has ended, on the thread of who awaits it and before
+  // he goes on; an empty one ends that. So all who await, and who calls this, have one thread. There is one
+  // observer. It must not throw.
+  using Observer = std::function<void(const Measured&)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
   // `callback` is called on the thread of `executor` for each word told on `channel` (Connection::notify), by
   // this process, too. SQLite tells within the process only. A lost connection to PostgreSQL is told of by a
   // call without payload once there is another; so is the first one.
@@ -127,7 +149,7 @@ class Database {
   // Whether words arrive now. A server that went away silently is noticed after limits::kPeerSilence.
   virtual bool listening() const noexcept = 0;
 
-  // Blocking versions for start-up and tests; same rules.
+  // Blocking versions for start-up and tests; same rules, and nobody observes them.
   virtual void read_now(const std::function<void(Connection&)>& work) = 0;
   virtual void read_one_now(const std::function<void(Connection&)>& work) = 0;
   virtual void write_now(const std::function<void(Connection&)>& work) = 0;
@@ -148,38 +170,45 @@ class Database {
 
  private:
   enum class Kind { read, read_one, write, lead };
-  void run_now(Kind kind, const std::function<void(Connection&)>& work) {
-    switch (kind) {
-      case Kind::read:
-        return read_now(work);
-      case Kind::read_one:
-        return read_one_now(work);
-      case Kind::write:
-        return write_now(work);
-      case Kind::lead:
-        return lead_now(work);
-    }
-  }
+  static bool reads(Kind kind) noexcept { return kind == Kind::read || kind == Kind::read_one; }
+
+  // One call of run(), which it lives in; its end is set on a thread of the pool.
+  struct Measurement {
+    Measurement(const Database& owner, Kind kind) noexcept : owner(owner), kind(kind) {}
+    ~Measurement();  // tells the observer
+    Measurement(const Measurement&) = delete;
+    Measurement& operator=(const Measurement&) = delete;
+
+    const Database& owner;
+    const Kind kind;
+    const SteadyTime began = SteadyClock::now();
+    std::optional<SteadyTime> ended;
+    bool failed = false;
+  };
+  void run_now(Measurement& measurement, const std::function<void(Connection&)>& work);
 
   template <typename F>
   auto run(F work, Kind kind) -> Task<std::invoke_result_t<F&, Connection&>> {
     using Result = std::invoke_result_t<F&, Connection&>;
-    auto job = [this, &work, kind]() -> Result {
+    Measurement measurement(*this, kind);
+    auto job = [this, &work, &measurement]() -> Result {
       if constexpr (std::is_void_v<Result>) {
-        run_now(kind, [&](Connection& c) { work(c); });
+        run_now(measurement, [&](Connection& c) { work(c); });
       } else {
         std::optional<Result> result;
-        run_now(kind, [&](Connection& c) { result.emplace(work(c)); });
+        run_now(measurement, [&](Connection& c) { result.emplace(work(c)); });
         return std::move(*result);
       }
     };
-    auto& pool = kind == Kind::read || kind == Kind::read_one ? read_pool() : write_pool();
+    auto& pool = reads(kind) ? read_pool() : write_pool();
     if constexpr (std::is_void_v<Result>) {
       co_await async::offload(pool, std::move(job));
     } else {
       co_return co_await async::offload(pool, std::move(job));
     }
   }
+
+  Observer observer_;
 };
 
 // "sqlite:///absolute/path" or "sqlite://:memory:" (tests): creates the file (0600).

@@ -42,7 +42,8 @@ class PostgresDatabase final : public Database {
         return transact("BEGIN ISOLATION LEVEL SERIALIZABLE", work);
       } catch (const Conflict& conflict) {
         if (attempt == limits::kConflictAttempts)
-          throw_error(ErrorCode::unavailable, "{}; {} attempts, try again", conflict.what(), attempt);
+          throw Failure(ErrorCode::unavailable,
+                        fmt::format("{}; {} attempts, try again", conflict.what(), attempt));
       }
       // Apart from the other one, which has come this far, too.
       std::this_thread::sleep_for(limits::kConflictPause *
@@ -147,7 +148,7 @@ class PostgresDatabase final : public Database {
       work(*connection);
       connection->end_read();
     } catch (const Conflict& conflict) {
-      throw_error(ErrorCode::unavailable, "{}", conflict.what());
+      throw Failure(ErrorCode::unavailable, conflict.what());
     }
   }
 

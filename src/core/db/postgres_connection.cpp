@@ -147,7 +147,7 @@ void PostgresConnection::commit() {
   check(result.get(), "COMMIT");
   // A statement failed and somebody went on as if it had not.
   if (std::string_view(PQcmdStatus(result.get())) != "COMMIT")
-    throw_error(ErrorCode::internal, "database: the transaction had failed before and was undone");
+    throw Failure(ErrorCode::internal, "database: the transaction had failed before and was undone");
 }
 
 bool PostgresConnection::roll_back() noexcept {
@@ -218,7 +218,8 @@ Result PostgresConnection::answer() {
 }
 
 void PostgresConnection::lost() const {
-  throw_error(ErrorCode::unavailable, "database: {}", trimmed_message(PQerrorMessage(handle_.get())));
+  throw Failure(ErrorCode::unavailable,
+                fmt::format("database: {}", trimmed_message(PQerrorMessage(handle_.get()))));
 }
 
 // Null when no more are kept.
@@ -256,7 +257,7 @@ void PostgresConnection::check(const PGresult* result, std::string_view what) co
     case ErrorCode::invalid_argument:
       throw_error(code, "database: {}", message);
     default:
-      throw_error(code, "database: {}: {} ({})", what, message, state);
+      throw Failure(code, fmt::format("database: {}: {} ({})", what, message, state));
   }
 }
 

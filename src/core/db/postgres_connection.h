@@ -21,9 +21,9 @@
 namespace wrenn::db {
 
 // Why a transaction has to begin anew; only PostgresDatabase sees it.
-class Conflict : public Error {
+class Conflict : public Failure {
  public:
-  using Error::Error;
+  using Failure::Failure;
 };
 
 // Blocking, for one thread at a time. All but the noexcept ones throw as Connection::query() does, and

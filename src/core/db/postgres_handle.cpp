@@ -1,7 +1,7 @@
 #include "core/db/postgres_handle.h"
 
-#include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/db/database.h"
 #include "core/db/limits.h"
 #include "core/log/log.h"
 
@@ -36,8 +36,8 @@ Handle open_handle(const std::string& url) {
   Handle handle(PQconnectdbParams(keys, values, 1));
   if (handle == nullptr) throw std::bad_alloc();
   if (PQstatus(handle.get()) != CONNECTION_OK)
-    throw_error(ErrorCode::unavailable, "database: cannot connect: {}",
-                trimmed_message(PQerrorMessage(handle.get())));
+    throw Failure(ErrorCode::unavailable,
+                  fmt::format("database: cannot connect: {}", trimmed_message(PQerrorMessage(handle.get()))));
   PQsetNoticeProcessor(
       handle.get(),
       [](void*, const char* notice) { log::debug("database", {{"notice", trimmed_message(notice)}}); },

@@ -22,7 +22,7 @@ using Result = std::unique_ptr<PGresult, FreeResult>;
 // Without the line break that libpq ends its messages with.
 std::string_view trimmed_message(const char* text) noexcept;
 
-// Blocking. Throws Error(unavailable) without the URL, which may hold a password.
+// Blocking. Throws Failure(unavailable) without the URL, which may hold a password.
 Handle open_handle(const std::string& url);
 
 }  // namespace wrenn::db

@@ -61,10 +61,10 @@ ErrorCode code_of_result(int result) noexcept {
     case ErrorCode::failed_precondition:
       throw_error(code, "database: {}", detail);
     case ErrorCode::resource_exhausted:
-      throw_error(code, "database: {}; free some space on its disk", detail);
+      throw Failure(code, fmt::format("database: {}; free some space on its disk", detail));
     default:
-      throw_error(code, "database: {}: {}{}", what, detail,
-                  (result & 0xff) == SQLITE_BUSY ? "; another process holds it" : "");
+      throw Failure(code, fmt::format("database: {}: {}{}", what, detail,
+                                      (result & 0xff) == SQLITE_BUSY ? "; another process holds it" : ""));
   }
 }
 

@@ -116,6 +116,18 @@ TEST_CASE("a read whose connection breaks after its first statement fails", "[.]
   CHECK(error->code() == ErrorCode::unavailable);
 }
 
+TEST_CASE("a broken connection is a failure of the database", "[.][postgres]") {
+  const TestDatabase temp;
+  const auto database = temp.open(), other = temp.open();
+  const auto break_it = [&](Connection& c) {
+    end_backend(*other, own_backend(c));
+    own_backend(c);
+  };
+  CHECK_THROWS_AS(database->read_now(break_it), db::Failure);
+  CHECK_THROWS_AS(database->write_now(break_it), db::Failure);
+  CHECK_THROWS_AS(database->lead_now(break_it), db::Failure);
+}
+
 TEST_CASE("a server that is not there is told without the password", "[.][postgres]") {
   const auto error = error_of([] { db::open_database("postgres://u:secret@127.0.0.1:1/d"); });
   REQUIRE(error);
