@@ -78,11 +78,13 @@ Task<Checkpoint> CapsuleService::do_create_checkpoint(Sandbox row, std::string n
   const auto checkpoint_id = request.checkpoint_id;
   std::exception_ptr failure;
   Checkpoint made;
+  auto since = SteadyClock::now();
   try {
     made = co_await hosts_.at(row.host).agent.create_checkpoint(std::move(request));
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("checkpoint", "host", since);
   if (failure) {
     // The answer may have been lost on its way back, and nobody knows the id.
     if (!async::is_cancellation(failure)) operations_.scope().spawn(undo_checkpoint(row, checkpoint_id));
@@ -123,8 +125,15 @@ Task<Done> CapsuleService::do_delete_checkpoint(Sandbox row, std::string checkpo
   api::agent::CheckpointRequest request;
   request.sandbox_id = row.id.text();
   request.checkpoint_id = std::move(checkpoint_id);
-  auto call = hosts_.at(row.host).agent.delete_checkpoint(std::move(request));
-  co_await from_agent(std::move(call));
+  std::exception_ptr failure;
+  auto since = SteadyClock::now();
+  try {
+    co_await hosts_.at(row.host).agent.delete_checkpoint(std::move(request));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  operations_.end_stage("delete checkpoint", "host", since);
+  if (failure) throw_agent_failure(failure);
   co_return Done{};
 }
 

@@ -38,6 +38,7 @@ static Sandbox child_of(const Sandbox& parent, const ForkInput& input, const mod
 
 Task<std::vector<Sandbox>> CapsuleService::fork(Caller caller, model::SandboxId id, ForkInput input,
                                                 std::chrono::milliseconds patience) {
+  auto since = SteadyClock::now();
   const auto parent = co_await require_kept(caller.team, id);
   hosts_.at(parent.host);
 
@@ -64,6 +65,7 @@ Task<std::vector<Sandbox>> CapsuleService::fork(Caller caller, model::SandboxId 
   if (!current) throw_sandbox_not_found();
   if (current->status != running && current->status != paused)
     throw_wrong_state(*current, "running or paused");
+  operations_.end_stage("fork", "admit", since);
 
   std::vector<model::SandboxId> ids;
   for (const auto& child : children) ids.push_back(child.id);
@@ -92,6 +94,7 @@ Task<std::vector<Sandbox>> CapsuleService::do_fork(std::vector<Sandbox> children
   const auto metadata = request.children.front().metadata;
   std::exception_ptr failure;
   std::vector<Change> changes;
+  auto since = SteadyClock::now();
   try {
     const auto answer = co_await hosts_.at(children.front().host).agent.fork(std::move(request));
     const auto at = now();
@@ -103,6 +106,7 @@ Task<std::vector<Sandbox>> CapsuleService::do_fork(std::vector<Sandbox> children
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("fork", "host", since);
   if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
   if (failure) {
     co_await undo_fork(std::move(children), describe(failure));
@@ -123,6 +127,7 @@ Task<std::vector<Sandbox>> CapsuleService::do_fork(std::vector<Sandbox> children
     return rows;
   };
   auto rows = co_await database_.write(write);
+  operations_.end_stage("fork", "settle", since);
   // Somebody's destroy may have reached the agent before our fork.
   for (const auto& child : destroyed) co_await destroy_on_agent(child);
   co_return rows;

@@ -92,12 +92,14 @@ Task<> Snapshots::tell_failure(model::Actor by, std::string_view type, Template 
 // ---------------------------------------------------------------------------------------------------------
 
 Task<Template> Snapshots::create(Caller caller, SnapshotInput input) {
+  auto since = SteadyClock::now();
   auto capsule = co_await capsules_.get(caller.team, input.sandbox);
   if (capsule.status != running && capsule.status != paused) throw_wrong_state(capsule, "running or paused");
   hosts_.at(capsule.host);
   auto reserved = co_await reserve(capsule, input);
   throw_unless_free(reserved.what, reserved.row.name);
   if (!changing_.insert(reserved.row.id).second) throw_changing(reserved.row.name);
+  operations_.end_stage("snapshot", "admit", since);
   const auto id = capsule.id.text();
   auto work = do_create(std::move(caller), std::move(capsule), std::move(reserved), input.then_destroy);
   const auto operation = operations_.begin("snapshot", id, {}, std::move(work));
@@ -140,6 +142,7 @@ Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserve
   const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
   std::exception_ptr failure;
   api::agent::TemplateInfo made;
+  auto since = SteadyClock::now();
   try {
     api::agent::CreateSnapshotRequest request;
     request.sandbox_id = capsule.id.text();
@@ -150,6 +153,7 @@ Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserve
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("snapshot", "host", since);
   if (failure) {
     // When the control plane itself ends, the row stays as it is: the host's word settles it after the next
     // start.
@@ -173,6 +177,7 @@ Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserve
     return found;
   };
   const bool finished = co_await database_.write(write);
+  operations_.end_stage("snapshot", "settle", since);
   if (!finished) {
     // Deleted by another control plane, or taken for abandoned.
     co_await clean_up(capsule.host, row);
@@ -235,11 +240,13 @@ Task<> Snapshots::remove(Caller caller, std::string name) {
 Task<Done> Snapshots::do_remove(model::Actor by, Template row) {
   const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
   std::exception_ptr failure;
+  auto since = SteadyClock::now();
   try {
     for (const auto& host : row.hosts) co_await delete_on(host, row);
   } catch (...) {
     failure = std::current_exception();
   }
+  operations_.end_stage("delete template", "host", since);
   if (failure) {
     if (!async::is_cancellation(failure))
       co_await tell_failure(by, model::event::kSnapshotDelete, row, describe(failure));
@@ -251,6 +258,7 @@ Task<Done> Snapshots::do_remove(model::Actor by, Template row) {
     publish(connection, happened(by, model::event::kSnapshotDelete, row));
   };
   co_await database_.write(write);
+  operations_.end_stage("delete template", "settle", since);
   co_return Done{};
 }
 

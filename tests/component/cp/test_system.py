@@ -9,6 +9,7 @@ import threading
 import yaml
 from conftest import end, make
 from control_plane import REPOSITORY
+from fake_agent import Fail
 from waiting import wait_until
 from webhook_receiver import WebhookReceiver
 
@@ -175,6 +176,54 @@ def test_every_figure_is_told_and_moves():
     finally:
         receiver.stop()
         end(plane)
+
+
+def stages_of(figures, operation):
+    found = {re.search('stage="([a-z]+)"', labels)[1]: count
+             for labels, count in figures.get("wrenn_cp_operation_stage_duration_seconds", {}).items()
+             if f'operation="{operation}"' in labels}
+    ended = {result: figures.get("wrenn_cp_operations_total", {}).get(f'{{operation="{operation}",result="{result}"}}', 0)
+             for result in ("done", "failed")}
+    return found, ended
+
+
+def refuse(*_):
+    raise Fail("internal", "because")
+
+
+def test_stages_of_operations(plane):
+    """Each operation once well and once refused by its host: what its parts tell after each."""
+    capsule = plane.create()
+    checkpoints = f"/v1/capsules/{capsule}/checkpoints"
+    snapshot = {"sandbox_id": capsule, "name": "mine"}
+    cases = [
+        # name, method of the agent, request, its answer, the stages that it has; after a failure there is nothing to settle.
+        ("pause", "PauseSandbox", lambda: plane.post(f"/v1/capsules/{capsule}/pause"), 200, ["host", "settle"]),
+        ("resume", "ResumeSandbox", lambda: plane.post(f"/v1/capsules/{capsule}/resume"), 200, ["host", "settle"]),
+        ("fork", "ForkSandbox", lambda: plane.post(f"/v1/capsules/{capsule}/fork", {"count": 2}), 201, ["admit", "host", "settle"]),
+        ("checkpoint", "CreateCheckpoint", lambda: plane.post(checkpoints, {"name": "one"}), 201, ["host"]),
+        ("rollback", "RollbackSandbox", lambda: plane.post(f"/v1/capsules/{capsule}/rollback", {"checkpoint": "one"}), 200, ["host", "settle"]),
+        ("delete checkpoint", "DeleteCheckpoint", lambda: plane.delete(f"{checkpoints}/one"), 204, ["host"]),
+        ("snapshot", "CreateSnapshot", lambda: plane.post("/v1/snapshots", snapshot), 201, ["admit", "host", "settle"]),
+        ("delete template", "DeleteTemplate", lambda: plane.delete("/v1/snapshots/mine"), 204, ["host", "settle"]),
+        ("create", "CreateSandbox", lambda: plane.post("/v1/capsules", {}), 201, ["admit", "host", "settle"]),
+        ("destroy", "DestroySandbox", lambda: plane.delete(f"/v1/capsules/{capsule}"), 204, ["host", "settle"]),
+    ]
+    for name, method, ask, status, stages in cases:
+        before, _ = stages_of(series(plane), name)
+        plane.agent.on[method] = refuse
+        assert ask().status == 502, name
+        found, ended = stages_of(series(plane), name)
+        del plane.agent.on[method]
+        refused = [one for one in stages if one != "settle"]
+        assert {one: found.get(one, 0) - before.get(one, 0) for one in [*refused, "settle"]} == {**dict.fromkeys(refused, 1), "settle": 0}, name
+        assert ended["failed"] == 1, name
+
+        assert ask().status == status, name
+        after, ended = stages_of(series(plane), name)
+        assert set(after) == set(stages), name
+        assert {one: after[one] - found.get(one, 0) for one in stages} == dict.fromkeys(stages, 1), name
+        assert ended["failed"] == 1 and ended["done"] >= 1, name
 
 
 def test_the_log_holds_no_key(plane):
