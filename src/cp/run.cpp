@@ -7,6 +7,7 @@
 #include "core/http/server.h"
 #include "core/log/log.h"
 #include "cp/errors.h"
+#include "cp/figures.h"
 #include "cp/gateway/gateway.h"
 #include "cp/limits.h"
 #include "cp/middleware.h"
@@ -37,6 +38,7 @@ class Core {
  public:
   Core(async::Executor executor, const Config& config, db::Database& database, std::uint16_t port)
       : services_(executor, config, database, port),
+        database_figures_(database, services_.metrics),
         reconciler_(executor, database, services_.hosts, services_.templates, services_.capsules,
                     services_.metrics, config),
         host_watch_(services_.hosts.local(), [this] { reconciler_.host_changed(); }),
@@ -122,6 +124,7 @@ class Core {
   }
 
   Services services_;
+  DatabaseFigures database_figures_;
   worker::Reconciler reconciler_;
   worker::HostWatch host_watch_;
   worker::Housekeeping housekeeping_;

@@ -139,7 +139,8 @@ def test_every_figure_is_told_and_moves():
         for name, labels in documented.items():
             for one in now[name]:
                 assert set(re.findall(r"([a-z]+)=", one)) == labels, (name, one)
-        still = {"wrenn_cp_operations", "wrenn_cp_queue_length", "wrenn_cp_build_info", "wrenn_cp_hosts"}  # below
+        still = {"wrenn_cp_operations", "wrenn_cp_queue_length", "wrenn_cp_build_info", "wrenn_cp_hosts",
+                 "wrenn_cp_database_failures_total"}  # below
         assert [name for name in documented if name not in still and before.get(name) == now[name]] == []
         assert now["wrenn_cp_build_info"].popitem()[1] == 1
         assert now["wrenn_cp_hosts"]['{status="online"}'] == 1
@@ -224,6 +225,43 @@ def test_stages_of_operations(plane):
         assert set(after) == set(stages), name
         assert {one: after[one] - found.get(one, 0) for one in stages} == dict.fromkeys(stages, 1), name
         assert ended["failed"] == 1 and ended["done"] >= 1, name
+
+
+def test_what_the_database_does(plane):
+    capsule = plane.create()
+
+    def count(figure, kind):
+        return series(plane)[f"wrenn_cp_database_{figure}"][f'{{kind="{kind}"}}']
+
+    def failures():
+        return [count("failures_total", kind) for kind in ("read", "write")]
+    reads = count("duration_seconds", "read")
+    for _ in range(20):
+        assert plane.get(f"/v1/capsules/{capsule}").status == 200
+    assert count("duration_seconds", "read") >= reads + 20
+    channel = {"name": "same", "provider": "webhook", "config": {"url": "https://example.com"}, "events": ["capsule.create"]}
+    writes = count("duration_seconds", "write")
+    assert plane.post("/v1/channels", channel).status == 201
+    assert count("duration_seconds", "write") >= writes + 1
+    # A name that is taken is no failure of the database.
+    assert plane.post("/v1/channels", channel).status == 409
+    assert failures() == [0, 0]
+
+    # A table that only these requests use is not there for a while.
+    with plane.database() as database:
+        database.execute("ALTER TABLE audit_logs RENAME TO elsewhere")
+    reads, writes = (count("duration_seconds", kind) for kind in ("read", "write"))
+    assert plane.post("/v1/channels", {**channel, "name": "other"}).status == 500
+    assert failures() == [0, 1]
+    assert count("duration_seconds", "write") >= writes + 1  # those that fail take their time, too
+    with plane.database() as database:
+        database.execute("ALTER TABLE elsewhere RENAME TO audit_logs")
+        database.execute("ALTER TABLE sandboxes RENAME TO elsewhere")
+    assert plane.get(f"/v1/capsules/{capsule}").status == 500
+    with plane.database() as database:
+        database.execute("ALTER TABLE elsewhere RENAME TO sandboxes")
+    assert failures()[0] >= 1
+    assert plane.get(f"/v1/capsules/{capsule}").status == 200
 
 
 def test_the_log_holds_no_key(plane):
