@@ -1,6 +1,7 @@
 """The stages of the lab suite; tests/lab/run.sh calls it with all that it needs in place. Prints the counts as its last line."""
 
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -16,10 +17,17 @@ LOG_BYTES = 16 << 30  # sparse: the writes of one run
 class Suite:
     def __init__(self, lab, stages):
         self.lab, self.stages = lab, stages
-        self.passed = self.failed = self.skipped = 0
+        self.counts = []  # (passed, failed, skipped), from either lane
 
     def run(self):
-        for stage in (self.host, self.e2e_kvm, self.power):
+        """Each of the lab's machines has one CPU, so where there are two, `host` and `power` run beside `e2e-kvm`."""
+        lanes = [(self.host, self.power), (self.e2e_kvm,)]
+        with concurrent.futures.ThreadPoolExecutor(min(len(lanes), self.lab.machines_at_once())) as threads:
+            for done in [threads.submit(self.run_stages, lane) for lane in lanes]:
+                done.result()
+
+    def run_stages(self, stages):
+        for stage in stages:
             name = stage.__name__.replace("_", "-")
             if self.stages and name not in self.stages:
                 continue
@@ -31,16 +39,15 @@ class Suite:
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
 
     def judge(self, what, trouble):
+        self.counts.append((0, 1, 0) if trouble else (1, 0, 0))
         if trouble:
-            self.failed += 1
             print(f"{what}: FAILED: {trouble}", flush=True)
         else:
-            self.passed += 1
             print(f"{what}: passed", flush=True)
 
     def suite_inside(self, task, seconds):
         """A task that ends with counts of its own."""
-        outcome = self.lab.boot(task, self.lab.new_data_disk(), seconds)
+        outcome = self.lab.boot(task, self.lab.new_data_disk(task), seconds)
         counts = outcome.counts()
         if counts is None or outcome.status is None or (outcome.status != 0 and counts[1] == 0):
             self.judge(task, "no counts\n" + outcome.tail())
@@ -50,7 +57,7 @@ class Suite:
         if counts[1]:
             print(outcome.tail(100))
         print(f"{task}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped", flush=True)
-        self.passed, self.failed, self.skipped = (a + b for a, b in zip((self.passed, self.failed, self.skipped), counts))
+        self.counts.append(counts)
 
     def host(self):
         self.suite_inside("host", 400)
@@ -135,5 +142,6 @@ if __name__ == "__main__":
     suite = Suite(Lab(os.path.abspath(arguments.cache), os.path.abspath(arguments.build), os.path.abspath(arguments.state)),
                   arguments.stages)
     suite.run()
-    print(f"{suite.passed} passed, {suite.failed} failed, {suite.skipped} skipped")
-    sys.exit(1 if suite.failed else 0)
+    passed, failed, skipped = (sum(each) for each in zip(*suite.counts)) if suite.counts else (0, 0, 0)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed else 0)

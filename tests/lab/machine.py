@@ -43,6 +43,12 @@ class Lab:
         os.makedirs(self.work)
         self._make_disk()
 
+    def machines_at_once(self):
+        """How many of them this host has CPUs and memory for; at least one."""
+        with open("/proc/meminfo") as file:
+            available = int(re.search(r"MemAvailable: +(\d+) kB", file.read()).group(1)) // 1024
+        return max(1, min(len(os.sched_getaffinity(0)) // CPUS, (available - 1024) // MEMORY_MIB))
+
     def path(self, name):
         return os.path.join(self.work, name)
 
@@ -76,7 +82,7 @@ class Lab:
                 if os.access(path, os.X_OK) and not name.endswith((".so", ".a")):
                     yield os.path.relpath(path, self.build)
 
-    def new_data_disk(self, name="data"):
+    def new_data_disk(self, name):
         path = self.path(name)
         with open(path, "wb") as file:
             file.truncate(DATA_BYTES)
