@@ -36,28 +36,38 @@ if ! ninja -C "$build" fuzzers >"$build/fuzzers.log" 2>&1; then
     finish
 fi
 
-for program in "$build"/tests/fuzz/fuzz_*; do
-    [ -f "$program" ] && [ -x "$program" ] || continue
-    name=$(basename "$program")
-    name=${name#fuzz_}
-    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-    folder=$build/fuzz-$name
+# One target: its line, or the end of its log.
+fuzz() {
+    local program=$1 name=$2 folder=$build/fuzz-$2
     mkdir -p "$folder/corpus" "$folder/crashes"
-    arguments=(-max_total_time="$kSeconds" -max_len=$kInputBytes -timeout=$kInputSeconds -rss_limit_mb=$kMemoryMib
+    local arguments=(-max_total_time="$kSeconds" -max_len=$kInputBytes -timeout=$kInputSeconds -rss_limit_mb=$kMemoryMib
         -artifact_prefix="$folder/crashes/" -print_final_stats=1)
     [ ! -f "tests/fuzz/$name.dict" ] || arguments+=(-dict="tests/fuzz/$name.dict")
-    corpora=("$folder/corpus")
+    local corpora=("$folder/corpus")
     [ ! -d "tests/fuzz/seeds/$name" ] || corpora+=("tests/fuzz/seeds/$name")
     if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         "$program" "${arguments[@]}" "${corpora[@]}" >"$folder/log" 2>&1; then
         printf '%-16s %s inputs, %s in the corpus\n' "$name" \
             "$(sed -n 's/^stat::number_of_executed_units: *//p' "$folder/log")" \
             "$(find "$folder/corpus" -type f | wc -l)"
-        passed=$((passed + 1))
     else
         tail -n 60 "$folder/log"
         echo "$name failed; its inputs are in $folder/crashes"
-        failed=$((failed + 1))
+        return 1
     fi
+}
+
+# As many at a time as there are CPUs.
+running=0
+one_done() { wait -n && passed=$((passed + 1)) || failed=$((failed + 1)); running=$((running - 1)); }
+for program in "$build"/tests/fuzz/fuzz_*; do
+    [ -f "$program" ] && [ -x "$program" ] || continue
+    name=$(basename "$program")
+    name=${name#fuzz_}
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+    [ "$running" -lt "$(nproc)" ] || one_done
+    fuzz "$program" "$name" &
+    running=$((running + 1))
 done
+while [ "$running" -gt 0 ]; do one_done; done
 finish
