@@ -16,8 +16,10 @@ static std::string address_of(std::string_view peer) {
     peer = peer.substr(0, peer.find(':'));
   }
   static constexpr std::string_view kMapped = "::ffff:";
-  if (peer.starts_with(kMapped) && peer.find('.') != std::string_view::npos)
-    peer.remove_prefix(kMapped.size());
+  if (peer.starts_with(kMapped)) {
+    const auto rest = peer.substr(kMapped.size());
+    if (rest.find('.') != rest.npos && rest.find_first_not_of("0123456789.") == rest.npos) peer = rest;
+  }
   return std::string(peer);
 }
 

@@ -109,4 +109,7 @@ TEST_CASE("where a request comes from") {
   CHECK(with("127.0.0.1:1", {}, "").address == "127.0.0.1");
   CHECK(with("[::ffff:127.0.0.1]:1", {"[2001:db8::7]:99"}, "").address == "2001:db8::7");
   CHECK(with("unix", {"203.0.113.9"}, "").address == "203.0.113.9");
+  // What only looks like an IPv4 address within an IPv6 one stays what it is.
+  CHECK(with("::ffff:[::2]/10.0", {}, "").address == "::ffff:[::2]/10.0");
+  CHECK(with("[::ffff:10.0.0.7]:1", {}, "").address == "10.0.0.7");
 }
