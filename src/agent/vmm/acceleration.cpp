@@ -6,6 +6,7 @@
 
 #include "agent/vmm/identity.h"
 #include "agent/vmm/limits.h"
+#include "agent/vmm/machine.h"
 #include "agent/vmm/qemu_arguments.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
@@ -24,7 +25,6 @@ namespace wrenn::agent::vmm {
 namespace {
 
 constexpr std::size_t kRecordBytes = 64 * 1024;
-constexpr std::string_view kProof = "Kernel panic";  // kernel/panic.c, since Linux 0.x
 
 // The remembered answer and what it depends on.
 struct Record {
@@ -128,7 +128,7 @@ AccelerationAnswer boot_under_kvm(const AccelerationProbe& probe) {
   const SteadyTime start = SteadyClock::now();
   try {
     const sys::CommandResult result = sys::run_command(std::move(spawn), "", limits::kProbeTimeout);
-    if (result.output.find(kProof) != std::string::npos)
+    if (result.output.find(kKernelPanic) != std::string::npos)
       return {Acceleration::kvm,
               fmt::format("the guest kernel booted under KVM in {} ms", elapsed_ms(start))};
     std::string said = sanitize_utf8(trim(result.error));

@@ -11,16 +11,13 @@ namespace wrenn::agent::vmm {
 
 namespace {
 
-// The line with which Linux says why it panics; kernel/panic.c, since Linux 0.x.
-constexpr std::string_view kPanic = "Kernel panic - not syncing";
-
 // What to show of a console, limits::kErrorBytes at most: its end, or from the last panic on if that is longer, because
 // the reason stands in a panic's first line and the registers and the stack come after it.
 std::string_view telling_part(std::string_view console) {
   console = trim(console);
   if (console.size() <= limits::kErrorBytes) return console;
   const std::size_t end_begins = console.size() - limits::kErrorBytes;
-  return console.substr(std::min(console.rfind(kPanic), end_begins), limits::kErrorBytes);
+  return console.substr(std::min(console.rfind(kKernelPanic), end_begins), limits::kErrorBytes);
 }
 
 }  // namespace

@@ -101,6 +101,10 @@ struct MachineRecord {
                    json::field("vmmVersion", &MachineRecord::vmm_version));
 };
 
+// With this Linux begins to say on the console why it panics: "Kernel panic - not syncing: …" (kernel/panic.c,
+// since Linux 0.x).
+inline constexpr std::string_view kKernelPanic = "Kernel panic";
+
 // Why a machine is no more.
 struct MachineEnd {
   enum class Cause {
