@@ -26,26 +26,26 @@ static store::Team require_team(db::Connection& connection, const model::TeamId&
   return std::move(*team);
 }
 
-Task<Page<store::TeamSummary>> Administration::teams(std::int64_t page) {
-  Page<store::TeamSummary> result;
-  result.number = page;
+// `rows` reads those of an offset and a limit, and sets how many there are in all.
+template <typename Row>
+static Task<Page<Row>> read_page(db::Database& database, std::int64_t number,
+                                 std::vector<Row> (*rows)(db::Connection&, std::int64_t, std::int64_t,
+                                                          std::int64_t&)) {
+  Page<Row> page;
+  page.number = number;
   auto read = [&](db::Connection& connection) {
-    return store::teams_page(connection, (page - 1) * limits::kAdminPageRows, limits::kAdminPageRows,
-                             result.total);
+    return rows(connection, (number - 1) * limits::kAdminPageRows, limits::kAdminPageRows, page.total);
   };
-  result.rows = co_await database_.read(read);
-  co_return result;
+  page.rows = co_await database.read(read);
+  co_return page;
+}
+
+Task<Page<store::TeamSummary>> Administration::teams(std::int64_t page) {
+  return read_page(database_, page, store::teams_page);
 }
 
 Task<Page<store::UserSummary>> Administration::users(std::int64_t page) {
-  Page<store::UserSummary> result;
-  result.number = page;
-  auto read = [&](db::Connection& connection) {
-    return store::users_page(connection, (page - 1) * limits::kAdminPageRows, limits::kAdminPageRows,
-                             result.total);
-  };
-  result.rows = co_await database_.read(read);
-  co_return result;
+  return read_page(database_, page, store::users_page);
 }
 
 Task<> Administration::set_byoc(Caller caller, model::TeamId team) {
