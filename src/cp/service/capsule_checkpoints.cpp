@@ -125,15 +125,10 @@ Task<Done> CapsuleService::do_delete_checkpoint(Sandbox row, std::string checkpo
   api::agent::CheckpointRequest request;
   request.sandbox_id = row.id.text();
   request.checkpoint_id = std::move(checkpoint_id);
-  std::exception_ptr failure;
   auto since = SteadyClock::now();
-  try {
-    co_await hosts_.at(row.host).agent.delete_checkpoint(std::move(request));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  operations_.end_stage("delete checkpoint", "host", since);
-  if (failure) throw_agent_failure(failure);
+  const ScopeGuard told([&] { operations_.end_stage("delete checkpoint", "host", since); });
+  auto call = hosts_.at(row.host).agent.delete_checkpoint(std::move(request));
+  co_await from_agent(std::move(call));
   co_return Done{};
 }
 
