@@ -126,6 +126,9 @@ TEST_CASE("the disk is what was asked for") {
   CHECK(raw.text_of("driver") == "raw");
   CHECK(raw.find("file")->text_of("driver") == "host_device");
   CHECK(raw.find("backing") == nullptr);
+  // What a stopped guest has written must not be on its way to the device.
+  CHECK(raw.find("cache")->find("direct")->as_bool() == true);
+  CHECK(qcow2.find("cache") == nullptr);
 }
 
 TEST_CASE("a machine without a network has no network card") {
