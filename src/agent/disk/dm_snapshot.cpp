@@ -160,15 +160,16 @@ StoreLevel reserve_dm_store(const DiskRecord& record) {
   ScopeGuard keep([&] { device->release(); });
   const auto store = store_of(*device, record);
   // Its size takes every chunk of the image, so it can only be the file of another wrenn that overflows.
-  if (store.state == sys::DmSnapshotStore::State::overflowed) return {StoreRoom::none, 0, 0};
+  if (store.state == sys::DmSnapshotStore::State::overflowed) return {StoreRoom::none, 0, 0, 0};
   StoreLevel level{StoreRoom::ample, store.used_bytes, store.total_bytes};
   const std::uint64_t rest = store.total_bytes - std::min(store.used_bytes, store.total_bytes);
   if (rest == 0) return level;
   const sys::Fd file = sys::open_file(record.cow_path, O_RDWR);
-  if (take_room(file, store.used_bytes, std::min(rest, kStoreAheadBytes), record.cow_path)) return level;
-  level.room = take_room(file, store.used_bytes, std::min(rest, kStoreLowBytes), record.cow_path)
-                   ? StoreRoom::low
-                   : StoreRoom::none;
+  if (!take_room(file, store.used_bytes, std::min(rest, kStoreAheadBytes), record.cow_path))
+    level.room = take_room(file, store.used_bytes, std::min(rest, kStoreLowBytes), record.cow_path)
+                     ? StoreRoom::low
+                     : StoreRoom::none;
+  level.free_bytes = sys::free_disk_bytes(record.cow_path);
   return level;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,16 +35,19 @@ struct StoreLevel {
   StoreRoom room = StoreRoom::ample;
   std::uint64_t used_bytes = 0;
   std::uint64_t total_bytes = 0;
+  // Free on the host's disk, beyond what was taken. As long as that is more than can be written between two
+  // looks, nothing depends on what was taken.
+  std::uint64_t free_bytes = std::numeric_limits<std::uint64_t>::max();
 };
 inline constexpr std::uint64_t kStoreAheadBytes = 128ULL << 20;
-// A guest that writes more than this between two looks, on a host whose disk is full, outruns them: where
-// disks are that fast, look more often.
+// A guest that writes more than this between two looks, on a host whose disk is full, outruns them: hence the
+// looks are frequent when little is free (agent/limits.h).
 inline constexpr std::uint64_t kStoreLowBytes = 64ULL << 20;
 // Never taken: whoever has to write that the disk is full (journal, database, log) needs some room for it.
 inline constexpr std::uint64_t kStoreLeaveBytes = 64ULL << 20;
 
 // Looks, and takes room ahead. Cheap when there is enough (two ioctls and an fallocate that changes nothing):
-// call it before a machine starts and every second while it runs. Throws Error(data_loss) when the kernel has
+// call it before a machine starts and again and again while it runs. Throws Error(data_loss) when the kernel has
 // given the CoW file up, SystemError when the device is not set up.
 StoreLevel reserve_dm_store(const DiskRecord& record);
 

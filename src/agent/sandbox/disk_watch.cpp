@@ -1,5 +1,8 @@
 #include "agent/sandbox/disk_watch.h"
 
+#include <chrono>
+#include <utility>
+
 #include "agent/limits.h"
 #include "api/agent.h"
 #include "core/async/offload.h"
@@ -32,24 +35,32 @@ class Watcher {
                        {{"sandbox_id", watch_.sandbox_id}, {"error", error.what()}});
         }
       }
-      co_await async::sleep(stopped_ ? limits::kDiskLookStopped : limits::kDiskLook);
+      co_await async::sleep(until_next_look());
     }
   }
 
  private:
+  std::chrono::milliseconds until_next_look() const {
+    if (stopped_) return limits::kDiskLookStopped;
+    return scarce_ ? limits::kDiskLookScarce : limits::kDiskLook;
+  }
+
   Task<> look() {
     auto ask = [&mechanisms = host_.mechanisms, disk = watch_.disk] { return mechanisms.disk_level(disk); };
     const disk::StoreLevel level = co_await async::offload(host_.sys, std::move(ask));
     failed_ = false;
+    scarce_ = level.free_bytes < limits::kDiskScarceBytes;
     // Between here and the command to the machine nothing waits, so an operation that begins now comes after
     // it.
     if (watch_.busy()) co_return;
     if (level.room == StoreRoom::none) {
-      if (!stopped_) tell_stop();
+      // Set before the command: whatever becomes of it, the machine must be let run on some day.
+      stopped_ = true;
       co_await watch_.machine->pause();
+      if (!std::exchange(told_, true)) tell_stop();
     } else if (stopped_) {
       co_await watch_.machine->resume();
-      stopped_ = false;
+      stopped_ = told_ = false;
       watch_.tell({});
       log::warn("the host's disk has room again: a sandbox runs on", {{"sandbox_id", watch_.sandbox_id}});
     }
@@ -61,7 +72,6 @@ class Watcher {
   }
 
   void tell_stop() {
-    stopped_ = true;
     host_.figures.stopped_for_room();
     watch_.tell(std::string(api::agent::kHostDiskFull) +
                 ": it stands still, so that it loses nothing, and runs on when there is room");
@@ -71,8 +81,10 @@ class Watcher {
 
   Host& host_;
   DiskWatch& watch_;
+  bool scarce_ = false;
   bool low_ = false;
   bool stopped_ = false;
+  bool told_ = false;
   bool failed_ = false;
 };
 

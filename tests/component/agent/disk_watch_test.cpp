@@ -42,9 +42,14 @@ static Task<> no_room(World& world) {
   co_await looked(world);
   CHECK(!process->paused);
   CHECK(reason_of(agent, id).empty());
+  // With little left it is looked at more often.
+  const int before = world.reached("disk level");
+  co_await async::sleep(agent::limits::kDiskLook);
+  CHECK(world.reached("disk level") >= before + 3);
 
   world.room = StoreRoom::none;
   co_await wait_until_stands(world, true);
+  while (reason_of(agent, id).empty()) co_await async::sleep(5ms);  // told once it stands still
   CHECK(state_of(agent, id) == SandboxState::running);
   CHECK(reason_of(agent, id).starts_with(api::agent::kHostDiskFull));
   // Something else lets it run, as a pause that fails does: not for long.
@@ -89,6 +94,7 @@ static Task<> room_during_an_operation(World& world) {
   co_await agent.sandboxes().create(request);
   world.room = StoreRoom::none;
   co_await wait_until_stands(world, true);
+  while (reason_of(agent, id).empty()) co_await async::sleep(5ms);
 
   world.copies_wait = true;
   async::Scope scope(executor, "test");

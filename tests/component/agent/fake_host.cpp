@@ -146,7 +146,10 @@ class FakeMechanisms final : public Mechanisms {
     world_.reach("disk level");
     if (world_.disk_lost) throw Error(ErrorCode::data_loss, "the disk is lost");
     if (!world_.has("disk " + record.sandbox_id)) throw Error(ErrorCode::internal, "no such disk is set up");
-    return {world_.room, 0, 0};
+    disk::StoreLevel level;
+    level.room = world_.room;
+    if (level.room != disk::StoreRoom::ample) level.free_bytes = 0;
+    return level;
   }
   disk::DiskRecord freeze_disk_by_copy(const disk::DiskRecord& record, const std::string& layer) override {
     world_.reach("copy disk");
