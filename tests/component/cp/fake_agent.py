@@ -238,6 +238,12 @@ class Ports:
     def __init__(self):
         self.seen = []  # (method, path, headers as a list of pairs)
         self.release = threading.Event()  # what /hold waits for
+        self.upgraded = 0  # connections that programs have upgraded and that have not ended
+        self.lock = threading.Lock()
+
+    def count_upgraded(self, by):
+        with self.lock:
+            self.upgraded += by
 
 
 def start(pid):
@@ -333,13 +339,11 @@ class AgentHandler(BaseHTTPRequestHandler):
             return
         self.agent.ports.seen.append((self.command, self.path, self.headers.items()))
         if self.headers.get("Upgrade"):
-            self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tally\r\n\r\n")
-            self.close_connection = True
-            total = 0
-            while piece := self.rfile.read1(65536):
-                total += len(piece)
-                self.connection.sendall(piece.upper())
-            self.connection.sendall(b"(%d)" % total)
+            self.agent.ports.count_upgraded(1)
+            try:
+                self.tally()
+            finally:
+                self.agent.ports.count_upgraded(-1)
         elif rest == "echo":
             self.send_answer(200, self.read_body(), "application/octet-stream")
         elif rest in ("hold", "break"):
@@ -356,6 +360,16 @@ class AgentHandler(BaseHTTPRequestHandler):
             body = self.read_body()
             heard = {"method": self.command, "path": self.path, "headers": self.headers.items(), "body": body.decode()}
             self.send_answer(200, b"" if self.command == "HEAD" else json.dumps(heard).encode())
+
+    def tally(self):
+        """A program that speaks a protocol of its own: everything comes back in capitals, and how much it was."""
+        self.close_connection = True
+        self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tally\r\n\r\n")
+        total = 0
+        while piece := self.rfile.read1(65536):
+            total += len(piece)
+            self.connection.sendall(piece.upper())
+        self.connection.sendall(b"(%d)" % total)
 
     # --- the guest ---
 

@@ -204,14 +204,14 @@ def test_an_agent_that_is_gone(plane):
 
 
 def test_a_client_that_resets_is_gone_for_the_program(shared, capsule):
-    before = shared.agent.connections.copy()
     with raw(shared, UPGRADE.format(name(capsule))) as connection:
         read_until(connection, b"\r\n\r\n")
+        assert shared.agent.ports.upgraded == 1
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     deadline = time.monotonic() + 5
-    while shared.agent.connections - before and time.monotonic() < deadline:
+    while shared.agent.ports.upgraded and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not shared.agent.connections - before
+    assert not shared.agent.ports.upgraded
 
 
 def test_open_streams_do_not_hold_up_the_end(plane):
