@@ -1,6 +1,7 @@
 // Limits of the control plane: sizes of requests, deadlines of operations, periods of workers.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -88,6 +89,8 @@ inline constexpr std::int64_t kAuditRows = 50, kAuditRowsMax = 200;
 inline constexpr int kAddressBurst = 20;  // by one network address
 inline constexpr std::chrono::milliseconds kAddressPeriod = 3s;
 inline constexpr int kAccountBurst = 10;  // at one account, from wherever
+// Before a mail is tried again that the server did not take yet, or that did not reach it: greylisting wants minutes.
+inline constexpr std::array<std::chrono::milliseconds, 3> kMailPauses{5s, 1min, 4min};
 inline constexpr std::chrono::milliseconds kAccountPeriod = 30s;
 inline constexpr int kMailBurst = 3;  // mails to one address that anybody can ask for
 inline constexpr std::chrono::milliseconds kMailPeriod = 5min;

@@ -1,9 +1,13 @@
 #include "cp/service/account_rules.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <span>
 
 #include "core/base/error.h"
 #include "core/base/text.h"
+#include "core/outbound/address_policy.h"
 
 namespace wrenn::cp::service {
 
@@ -63,6 +67,13 @@ std::string admit_team_name(std::string_view name) {
                 "a team's name has 1 to {} letters, digits, spaces and the characters _ - @ '",
                 kTeamNameBytes);
   return std::string(trimmed);
+}
+
+std::string network_of(std::string_view address) {
+  const auto parsed = outbound::IpAddress::parse(address);
+  if (!parsed) return std::string(address);
+  if (parsed->is_v4()) return parsed->text();
+  return fmt::format("{:02x}/64", fmt::join(std::span(parsed->bytes()).first<8>(), ""));
 }
 
 }  // namespace wrenn::cp::service

@@ -20,4 +20,8 @@ std::string admit_team_name(std::string_view name);
 // A label: trimmed, at most 100 bytes of UTF-8 without control characters. Empty: "Unnamed API Key".
 std::string admit_key_name(std::string_view name);
 
+// Whose attempts are counted together: an IPv4 address itself, and of an IPv6 one the network, for a customer
+// is given at least 2^64 of those (RFC 6177 §2). What is no address stays as it is. Does not throw.
+std::string network_of(std::string_view address);
+
 }  // namespace wrenn::cp::service

@@ -86,7 +86,7 @@ Accounts::Accounts(db::Database& database, Credentials& credentials, Post& post,
 void Accounts::count_attempt(const std::string& from, std::string_view account) {
   if (!limited_) return;
   const auto at = SteadyClock::now();
-  auto wait = by_address_.refuse(from, at);
+  auto wait = by_address_.refuse(network_of(from), at);
   if (!wait && !account.empty()) wait = by_account_.refuse(account, at);
   if (wait) throw api::RateLimited(*wait);
 }
@@ -128,14 +128,18 @@ Task<> Accounts::sign_up(std::string from, std::string email, std::string passwo
   admit_password(password);
   user.name = admit_user_name(name);
   count_attempt(from, user.email);
-  user.password_hash = co_await hash(std::move(password));
+  user.password_hash = co_await hash(password);
   user.created_at = user.updated_at = now();
   const auto token = random_hex(kTokenBytes);
   enum class Told { done, taken, cooldown };
+  std::optional<User> waiting;
   auto write = [&](db::Connection& connection) {
-    if (const auto same = store::find_user(connection, user.email)) {
+    if (auto same = store::find_user(connection, user.email)) {
       if (same->status != UserStatus::inactive) return Told::taken;
-      if (after(same->created_at, limits::kSignupCooldown) > user.created_at) return Told::cooldown;
+      if (after(same->created_at, limits::kSignupCooldown) > user.created_at) {
+        waiting = std::move(same);
+        return Told::cooldown;
+      }
       store::erase_user(connection, same->id);
     }
     store::insert_user(connection, user);
@@ -145,10 +149,26 @@ Task<> Accounts::sign_up(std::string from, std::string email, std::string passwo
   };
   const auto told = co_await database_.write(write);
   if (told == Told::taken) refuse(409, "email_taken", "an account with this email exists already; sign in");
-  if (told == Told::cooldown)
+  if (told == Told::cooldown) {
+    const bool doubted = !co_await check(std::move(password), *waiting);
+    if (doubted) co_await drop_doubted_password(waiting->id);
     refuse(409, "signup_cooldown",
-           "an activation mail was sent to this address less than 30 minutes ago; follow its link");
+           doubted ? "an activation mail was sent to this address less than 30 minutes ago, for another "
+                     "password; follow its link, then choose a password"
+                   : "an activation mail was sent to this address less than 30 minutes ago; follow its link");
+  }
   post_.send(activation_letter(recipient(user), app_url_, token));
+}
+
+// Two people have chosen passwords for one address, and the mail will be followed by the one who has the
+// mailbox: neither password may enter the account that he activates.
+Task<> Accounts::drop_doubted_password(model::UserId id) {
+  auto write = [&](db::Connection& connection) {
+    const auto user = store::find_user(connection, id);
+    if (user && user->status == UserStatus::inactive)
+      store::clear_user_password(connection, id, now());
+  };
+  co_await database_.write(write);
 }
 
 Task<SignedIn> Accounts::activate(std::string from, std::string token) {
@@ -215,6 +235,10 @@ Task<SignedIn> Accounts::begin(model::UserId id) {
   co_return std::move(*signed_in);
 }
 
+void Accounts::tell_linked(const User& user, std::string_view provider) {
+  post_.send(provider_linked_letter(recipient(user), provider));
+}
+
 Task<> Accounts::log_out(Caller caller) {
   auto write = [&](db::Connection& connection) {
     store::erase_session(connection, caller.credential_hash);
@@ -267,6 +291,7 @@ Task<> Accounts::confirm_reset(std::string from, std::string token, std::string 
   admit_password(new_password, "new_password");
   const auto hashed = co_await hash(std::move(new_password));
   const auto at = now();
+  std::vector<std::string> providers;
   auto write = [&](db::Connection& connection) -> std::optional<User> {
     const auto taken = store::take_one_time_token(connection, hash_secret(token), store::kPasswordReset, at);
     if (!taken || !taken->user) return std::nullopt;
@@ -276,13 +301,16 @@ Task<> Accounts::confirm_reset(std::string from, std::string token, std::string 
     // Who resets a password may do so because somebody else knows what he should not.
     store::erase_sessions_of(connection, user->id);
     store::erase_api_keys_by(connection, user->id);
+    store::erase_one_time_tokens_of(connection, user->id, store::kOauth);
+    providers.clear();
+    for (auto& one : store::identities_of(connection, user->id)) providers.push_back(std::move(one.provider));
     announce_revocation(connection);
     return user;
   };
   const auto user = co_await database_.write(write);
   if (!user) refuse(400, "invalid_token", "the link is not valid (any more); ask for another");
   credentials_.forget_all();
-  post_.send(password_was_reset_letter(recipient(*user)));
+  post_.send(password_was_reset_letter(recipient(*user), providers));
 }
 
 Task<User> Accounts::user_of(const Caller& caller) {
@@ -307,7 +335,8 @@ Task<> Accounts::change_password(Caller caller, std::string from, std::string cu
   auto write = [&](db::Connection& connection) {
     store::set_user_password(connection, user.id, hashed, now());
     store::erase_sessions_of(connection, user.id, caller.credential_hash);
-    store::erase_one_time_tokens_of(connection, user.id, store::kPasswordReset);
+    for (const auto purpose : {store::kPasswordReset, store::kOauth})
+      store::erase_one_time_tokens_of(connection, user.id, purpose);
     announce_revocation(connection);
   };
   co_await database_.write(write);

@@ -45,7 +45,8 @@ class Accounts {
   // `from` is the network address that asks. All of these throw PublicError rate_limited (429) when it, or
   // whoever else, asks too often; Error(invalid_argument) for what cannot be an address, a password, a name.
 
-  // Sends the activation mail. Throws PublicError email_taken, signup_cooldown.
+  // Sends the activation mail. Throws PublicError email_taken, signup_cooldown; a second sign-up with another
+  // password leaves the account, once it is activated, without any.
   Task<> sign_up(std::string from, std::string email, std::string password, std::string name);
   // Throws PublicError invalid_token, already_activated.
   Task<SignedIn> activate(std::string from, std::string token);
@@ -83,12 +84,15 @@ class Accounts {
 
   // What OAuth shares: a session of an account that is active.
   Task<SignedIn> begin(model::UserId user);
+  // Tells the user by mail that his account can be entered by way of `provider` now.
+  void tell_linked(const store::User& user, std::string_view provider);
 
  private:
   void count_attempt(const std::string& from, std::string_view account);
   Task<std::string> hash(std::string password);
   Task<bool> check(std::string password, store::User user);
   Task<store::User> user_of(const Caller& caller);
+  Task<> drop_doubted_password(model::UserId id);
   Task<> write_better_hash(model::UserId id, std::string old_hash, std::string password);
 
   db::Database& database_;

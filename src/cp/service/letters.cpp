@@ -110,12 +110,23 @@ Letter password_added_letter(const Recipient& to) {
            "your account has a password now. You can sign in with it and your address.", "", "", kNotYou});
 }
 
-Letter password_was_reset_letter(const Recipient& to) {
-  return letter(to,
-                {"Your Wrenn password was reset",
-                 "the password of your account was reset. All sessions have ended, and the API keys that you "
-                 "had made are revoked.",
-                 "", "", kNotYou});
+Letter password_was_reset_letter(const Recipient& to, const std::vector<std::string>& providers) {
+  std::string message =
+      "the password of your account was reset. All sessions have ended, and the API keys that you had made "
+      "are revoked.";
+  if (!providers.empty())
+    message += fmt::format(
+        " The account can still be entered by way of: {}. If you have not connected it, disconnect it in "
+        "your settings.",
+        fmt::join(providers, ", "));
+  return letter(to, {"Your Wrenn password was reset", std::move(message), "", "", kNotYou});
+}
+
+Letter provider_linked_letter(const Recipient& to, std::string_view provider) {
+  return letter(to, {"A sign-in was added to your Wrenn account",
+                     fmt::format("your account can now be entered by way of {}.", provider), "", "",
+                     "If this was not you, disconnect it in your settings, reset your password at once and "
+                     "tell an administrator."});
 }
 
 Letter account_deleted_letter(const Recipient& to) {

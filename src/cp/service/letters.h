@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace wrenn::cp::service {
 
@@ -21,7 +22,9 @@ Letter activation_letter(const Recipient& to, std::string_view app_url, std::str
 Letter reset_letter(const Recipient& to, std::string_view app_url, std::string_view token);
 Letter password_changed_letter(const Recipient& to);
 Letter password_added_letter(const Recipient& to);
-Letter password_was_reset_letter(const Recipient& to);
+// `providers`: by which the account can be entered, too.
+Letter password_was_reset_letter(const Recipient& to, const std::vector<std::string>& providers);
+Letter provider_linked_letter(const Recipient& to, std::string_view provider);
 Letter account_deleted_letter(const Recipient& to);
 Letter account_purged_letter(const Recipient& to);
 Letter team_created_letter(const Recipient& to, std::string_view team);

@@ -146,8 +146,15 @@ Task<OauthSignIn::Ended> OauthSignIn::link(model::UserId user, std::string provi
                                            oauth::Identity identity) {
   const auto at = now();
   std::string error;
+  std::optional<store::User> linked;
   auto write = [&](db::Connection& connection) {
     error.clear();
+    linked.reset();
+    const auto row = store::find_user(connection, user);
+    if (!row || row->status != store::UserStatus::active) {
+      error = "account_deactivated";
+      return;
+    }
     const auto known = store::find_identity(connection, provider, identity.id);
     if (known && known->user == user) return;
     bool has_another = false;
@@ -157,8 +164,10 @@ Task<OauthSignIn::Ended> OauthSignIn::link(model::UserId user, std::string provi
       return;
     }
     store::insert_identity(connection, {provider, identity.id, user, identity.email, at});
+    linked = row;
   };
   co_await database_.write(write);
+  if (linked) accounts_.tell_linked(*linked, provider);
   co_return ended_with(Intent::link, std::move(error));
 }
 

@@ -79,6 +79,11 @@ void set_user_password(db::Connection& connection, const model::UserId& id, std:
                      {id.text(), hash, at.us});
 }
 
+void clear_user_password(db::Connection& connection, const model::UserId& id, UnixTime at) {
+  connection.execute("UPDATE users SET password_hash = NULL, updated_at = $2 WHERE id = $1",
+                     {id.text(), at.us});
+}
+
 void set_user_status(db::Connection& connection, const model::UserId& id, UserStatus status, UnixTime at) {
   std::optional<std::int64_t> deleted_at;
   if (status == UserStatus::deleted) deleted_at = at.us;

@@ -44,6 +44,8 @@ std::optional<User> find_user(db::Connection& connection, std::string_view email
 void set_user_name(db::Connection& connection, const model::UserId& id, std::string_view name, UnixTime at);
 void set_user_password(db::Connection& connection, const model::UserId& id, std::string_view hash,
                        UnixTime at);
+// Nobody can sign in with a password until another is set.
+void clear_user_password(db::Connection& connection, const model::UserId& id, UnixTime at);
 // `deleted` sets deleted_at as well.
 void set_user_status(db::Connection& connection, const model::UserId& id, UserStatus status, UnixTime at);
 void set_user_admin(db::Connection& connection, const model::UserId& id, bool is_admin, UnixTime at);

@@ -83,6 +83,23 @@ class TestSignUp:
         assert society.post("/v1/auth/signup", {**body, "name": "Second"}, key=None).status == 201
         assert society.post("/v1/auth/activate", {"token": first}, key=None).code == "invalid_token"
 
+    def test_a_stranger_chooses_no_password_for_the_owner_of_the_mailbox(self, society):
+        address = new_address()
+        stranger = {"email": address, "password": "the stranger's", "name": "Stranger"}
+        owner = {**stranger, "password": PASSWORD}
+        assert society.post("/v1/auth/signup", stranger, key=None).status == 201
+        assert society.post("/v1/auth/signup", stranger, key=None).code == "signup_cooldown"  # by itself it changes nothing
+        assert society.post("/v1/auth/login", stranger, key=None).code == "account_not_activated"
+        answer = society.post("/v1/auth/signup", owner, key=None)
+        assert (answer.status, answer.code) == (409, "signup_cooldown") and "choose a password" in answer.message
+        token = Mails(society).token(address, "Activate your Wrenn account")
+        person = Person(society, society.post("/v1/auth/activate", {"token": token}, key=None).json)
+        assert person.get("/v1/me").json["has_password"] is False
+        for body in (stranger, owner):
+            assert society.post("/v1/auth/login", body, key=None).status == 401
+        assert person.post("/v1/me/password", {"new_password": PASSWORD, "confirm_password": PASSWORD}).status == 204
+        log_in(society, address)
+
     @pytest.mark.parametrize("body", [
         {}, {"email": "a@b.c"}, {"email": "a@b.c", "password": "short", "name": "N"}, {"email": "nobody", "password": PASSWORD, "name": "N"},
         {"email": "a@b.c", "password": PASSWORD, "name": ""}, {"email": "a@b.c", "password": PASSWORD, "name": "x" * 101},

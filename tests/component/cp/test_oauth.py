@@ -7,7 +7,7 @@ import time
 import urllib.parse
 
 import pytest
-from people import PASSWORD, Person, new_address, sign_up
+from people import PASSWORD, Mails, Person, log_in, new_address, sign_up
 from test_accounts import Browser
 
 
@@ -271,3 +271,31 @@ class TestLink:
         github.knows(code, next(numbers), new_address())
         answer = come_back(society, self.begin(person), code)
         assert cookie_of(answer, "wrenn_session") is None
+
+    def test_the_account_is_told(self, society, github):
+        person = sign_up(society)
+        self.link(society, github, person, next(numbers))
+        text = Mails(society).wait_for(person.email, "A sign-in was added to your Wrenn account").get_body(("plain",)).get_content()
+        assert "by way of github" in text
+        self.reset(society, person)
+        text = Mails(society).wait_for(person.email, "Your Wrenn password was reset").get_body(("plain",)).get_content()
+        assert "by way of: github" in text
+
+    def reset(self, society, person):
+        assert society.post("/v1/me/password/reset", {"email": person.email}, key=None).status == 204
+        token = Mails(society).token(person.email, "Reset your Wrenn password")
+        answer = society.post("/v1/me/password/reset/confirm", {"token": token, "new_password": "third horse"}, key=None)
+        assert answer.status == 204
+
+    @pytest.mark.parametrize("how", ["reset", "change"])
+    def test_a_link_that_was_begun_before_leads_nowhere(self, society, github, how):
+        """Who has begun it may be whom the new password is to keep out."""
+        person, code = sign_up(society), f"code{next(numbers)}"
+        github.knows(code, next(numbers), new_address())
+        state = self.begin(person)
+        if how == "reset":
+            self.reset(society, person)
+        else:
+            assert person.post("/v1/me/password", {"current_password": PASSWORD, "new_password": "third horse"}).status == 204
+        assert come_back(society, state, code).headers["Location"].endswith("?error=invalid_state")
+        assert log_in(society, person.email, "third horse").get("/v1/me").json["providers"] == []

@@ -1,11 +1,14 @@
 // The pure parts of accounts, and keys.
 #include <catch2/catch.hpp>
 
+#include "core/async/loop.h"
+#include "core/async/scope.h"
 #include "core/base/error.h"
 #include "cp/client_origin.h"
 #include "cp/service/account_rules.h"
 #include "cp/service/api_keys.h"
 #include "cp/service/letters.h"
+#include "cp/service/post.h"
 #include "cp/service/rate_limiter.h"
 
 using namespace wrenn;
@@ -73,6 +76,59 @@ TEST_CASE("a rate limiter allows a burst, then one a period") {
   CHECK(limiter.refuse("a", start + 1h) == 10s);
   limiter.forget("a");
   CHECK_FALSE(limiter.refuse("a", start + 1h));
+}
+
+TEST_CASE("attempts from one IPv6 network are counted together") {
+  const auto network = [](std::string_view address) { return service::network_of(address); };
+  CHECK(network("2001:db8:1:2::1") == network("2001:DB8:1:2:ffff:0:0:3"));
+  CHECK(network("2001:db8:1:2::1") != network("2001:db8:1:3::1"));
+  CHECK(network("203.0.113.9") == "203.0.113.9");
+  CHECK(network("203.0.113.9") != network("203.0.113.10"));
+  CHECK(network("unix") == "unix");
+  CHECK(network("::1/x") == "::1/x");
+}
+
+namespace {
+
+// Fails as often as told, each time with the code told.
+struct FickleMailer : outbound::Mailer {
+  async::Task<> send(outbound::Mail mail) override {
+    ++asked;
+    if (failures-- > 0) throw Error(code, "not now");
+    taken = mail.subject;
+    co_return;
+  }
+  int asked = 0, failures = 0;
+  ErrorCode code = ErrorCode::unavailable;
+  std::string taken;
+};
+
+FickleMailer posted(int failures, ErrorCode code) {
+  FickleMailer mailer;
+  mailer.failures = failures;
+  mailer.code = code;
+  async::run_loop("test", [&]() -> async::Task<> {
+    static constexpr std::array<std::chrono::milliseconds, 2> kPauses{1ms, 1ms};
+    async::Scope scope(co_await asio::this_coro::executor, "test");
+    service::Post post(mailer, scope, kPauses);
+    post.send({"a@b.c", "Al", "Subject", "text", "html"});
+    co_await scope.join();
+  });
+  return mailer;
+}
+
+}  // namespace
+
+TEST_CASE("a mail that the server cannot take now is tried again") {
+  CHECK(posted(0, ErrorCode::unavailable).asked == 1);
+  const auto late = posted(2, ErrorCode::unavailable);
+  CHECK(late.asked == 3);
+  CHECK(late.taken == "Subject");
+  CHECK(posted(2, ErrorCode::deadline_exceeded).taken == "Subject");
+  const auto never = posted(9, ErrorCode::unavailable);
+  CHECK(never.asked == 3);
+  CHECK(never.taken.empty());
+  CHECK(posted(9, ErrorCode::failed_precondition).asked == 1);  // refused for good
 }
 
 TEST_CASE("letters hold what the user wrote as text") {
