@@ -32,6 +32,12 @@ bool Authenticator::comes_from_our_page(const http::Request& request) const {
          equals_ignoring_case(origin->substr(scheme_end + 3), *host);
 }
 
+void Authenticator::refuse_foreign_page(const http::Request& request) const {
+  if (request.headers.get("Origin") && !comes_from_our_page(request))
+    throw_error(ErrorCode::permission_denied,
+                "a page of another origin cannot sign you in; app.allowed_origins names those that may");
+}
+
 Task<Caller> Authenticator::by_cookie(const http::Request& request, std::string token) {
   if (request.headers.has_token("Upgrade", "websocket")) {
     if (!comes_from_our_page(request))

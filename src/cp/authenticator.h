@@ -12,14 +12,14 @@ namespace wrenn::cp {
 
 using async::Task;
 
-// The session of a browser (spec/gaps.md §4).
-inline constexpr std::string_view kSessionCookie = "wrenn_session", kCsrfCookie = "wrenn_csrf",
-                                  kCsrfHeader = "X-CSRF-Token";
+using service::kCsrfCookie;
+using service::kCsrfHeader;
+using service::kSessionCookie;
 
 class Authenticator {
  public:
-  // `origins`: pages that may open WebSockets with a cookie, beside those of the request's own host:
-  // "https://app.example.com".
+  // `origins`: pages that may open WebSockets with a cookie and sign in, beside those of the request's own
+  // host: "https://app.example.com".
   Authenticator(service::Credentials& credentials, std::vector<std::string> origins)
       : credentials_(credentials), origins_(std::move(origins)) {}
 
@@ -34,6 +34,9 @@ class Authenticator {
   static service::Caller as_admin(service::Caller caller);
   // As require(), but absent when the request carries no credentials at all.
   Task<std::optional<service::Caller>> find(const http::Request& request);
+  // Before cookies are set: throws Error(permission_denied) when a page of another origin has made the browser
+  // ask, which would sign it in to an account of that page's choice.
+  void refuse_foreign_page(const http::Request& request) const;
   // Of the first message of a WebSocket, {"type":"auth","token":…}: browsers cannot set headers there.
   Task<std::optional<service::Caller>> find(std::string token);
 

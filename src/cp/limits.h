@@ -69,6 +69,10 @@ inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when
 inline constexpr std::chrono::seconds kCredentialCacheTtl = 10s;
 inline constexpr std::size_t kCredentialCacheEntries = 10'000;
 inline constexpr std::chrono::seconds kCredentialUsedPeriod = 60s;  // last_used and used_at are at most this old
+// Bodies of requests that are read as a whole. Who has not shown yet who he is needs an address, a password and a name.
+inline constexpr std::chrono::seconds kBodyTime = 60s;
+inline constexpr std::uint64_t kOpenBodyBytes = 16 * 1024;
+
 inline constexpr std::chrono::seconds kCredentialCheckPeriod = 15s;  // of streams, beside what is announced
 inline constexpr std::chrono::hours kSessionIdle = 24h * 7;      // a session that is not used ends
 inline constexpr std::chrono::hours kSessionLifetime = 24h * 30;  // and any session, after its sign-in

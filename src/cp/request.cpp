@@ -1,5 +1,7 @@
 #include "cp/request.h"
 
+#include "api/errors.h"
+#include "core/async/timeout.h"
 #include "core/base/check.h"
 #include "core/http/cookies.h"
 #include "cp/authenticator.h"
@@ -31,6 +33,17 @@ std::chrono::milliseconds patience(const Config& config, const Request& request,
   if (!asked) return config.answer_within;
   reply.headers.set("Preference-Applied", fmt::format("wait={}", asked->count()));
   return *asked;
+}
+
+Task<std::string> read_body(Request& request, std::uint64_t limit, std::chrono::milliseconds within) {
+  auto reading = request.body->read_all(limit);
+  try {
+    co_return co_await async::with_timeout(within, "the body of the request", std::move(reading));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::deadline_exceeded) throw;
+  }
+  throw api::PublicError(ErrorCode::deadline_exceeded, 408, "request_timeout",
+                         fmt::format("the body of the request was not complete within {} ms", within.count()));
 }
 
 Task<> send_no_content(Reply& reply) {

@@ -8,6 +8,7 @@
 #include "core/http/reply.h"
 #include "core/json/fields.h"
 #include "cp/config.h"
+#include "cp/limits.h"
 #include "cp/service/caller.h"
 
 namespace wrenn::cp {
@@ -49,11 +50,16 @@ std::string session_token_of(const Request& request);
 // own.
 std::chrono::milliseconds patience(const Config& config, const Request& request, Reply& reply);
 
+// The whole body. Throws Error(too_large), PublicError request_timeout (408) when it takes longer than
+// `within`.
+Task<std::string> read_body(Request& request, std::uint64_t limit,
+                            std::chrono::milliseconds within = limits::kBodyTime);
+
 // The body as a described struct; an empty body counts as {}. Throws Error(invalid_argument) that names the
-// field, Error(too_large).
+// field, and as read_body().
 template <typename T>
-Task<T> read_json(Request& request) {
-  const auto text = co_await request.body->read_all(wrenn::limits::kJsonBodyBytes);
+Task<T> read_json(Request& request, std::uint64_t limit = wrenn::limits::kJsonBodyBytes) {
+  const auto text = co_await read_body(request, limit);
   if (trim(text).empty()) co_return T{};
   co_return json::from_json<T>(text);
 }

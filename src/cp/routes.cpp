@@ -112,11 +112,50 @@ http::Handler open(Group& group, Method<Group> method) {
 // Whom a route is for.
 using Require = Task<service::Caller> (Authenticator::*)(const http::Request&);
 
+// The body of a request from somebody who is known. Who takes his time over it may lose his rights meanwhile,
+// so he is asked for them again once it is there.
+class AdmittedBody {
+ public:
+  explicit AdmittedBody(Request& request) : request_(request), original_(request.body) {}
+  AdmittedBody(const AdmittedBody&) = delete;
+  ~AdmittedBody() { request_.body = original_; }
+
+  Task<> read(Services& services, Require require) {
+    request_.context = co_await (services.authenticator.*require)(request_);
+    if (original_->remaining() == 0) co_return;
+    auto text = co_await read_body(request_, wrenn::limits::kJsonBodyBytes);
+    body_.emplace(std::move(text));
+    request_.body = &*body_;
+    request_.context = co_await (services.authenticator.*require)(request_);
+  }
+
+ private:
+  Request& request_;
+  http::Body* const original_;
+  std::optional<http::StringBody> body_;
+};
+
 template <typename Group>
 Task<> ask(Services& services, Require require, Group& group, Method<Group> method, Request& request,
            Reply& reply) {
+  AdmittedBody body(request);
+  co_await body.read(services, require);
+  co_await (group.*method)(request, reply);
+}
+
+// For bodies that are passed on while they arrive.
+template <typename Group>
+Task<> ask_for_stream(Services& services, Require require, Group& group, Method<Group> method,
+                      Request& request, Reply& reply) {
   request.context = co_await (services.authenticator.*require)(request);
   co_await (group.*method)(request, reply);
+}
+
+template <typename Group>
+http::Handler streaming(Services& services, Require require, Group& group, Method<Group> method) {
+  return [&services, require, &group, method](Request& request, Reply& reply) {
+    return ask_for_stream(services, require, group, method, request, reply);
+  };
 }
 
 template <typename Group>
@@ -130,8 +169,9 @@ http::Handler asking(Services& services, Require require, Group& group, Method<G
 template <typename Group>
 Task<> ask_once(Services& services, Require require, Group& group, Method<Group> method, Request& request,
                 Reply& reply) {
-  auto caller = co_await (services.authenticator.*require)(request);
-  request.context = caller;
+  AdmittedBody body(request);
+  co_await body.read(services, require);
+  auto caller = caller_of(request);
   http::Handler handler = [&group, method](Request& inner, Reply& answer) {
     return (group.*method)(inner, answer);
   };
@@ -238,7 +278,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
     router_.add("GET", processes, asking(s, who, h.processes, &Processes::list));
     router_.add("DELETE", processes + "/{selector}", asking(s, who, h.processes, &Processes::kill));
     router_.add("GET", processes + "/{selector}/stream", open(streams, &ExecStream::connect));
-    router_.add("POST", files + "/write", asking(s, who, h.files, &Files::write));
+    router_.add("POST", files + "/write", streaming(s, who, h.files, &Files::write));
     router_.add("POST", files + "/read", asking(s, who, h.files, &Files::read));
     router_.add("POST", files + "/list", asking(s, who, h.files, &Files::list));
     router_.add("POST", files + "/mkdir", asking(s, who, h.files, &Files::make_dir));
@@ -264,7 +304,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
               keyed(s, h.checkpoints, &Checkpoints::remove));
   router_.add("POST", "/v1/capsules/{id}/rollback", keyed(s, h.checkpoints, &Checkpoints::rollback));
   router_.add("POST", "/v1/capsules/{id}/ping", keyed(s, h.capsules, &Capsules::ping));
-  router_.add("POST", "/v1/capsules/{id}/files/stream/write", keyed(s, h.files, &Files::stream_write));
+  router_.add("POST", "/v1/capsules/{id}/files/stream/write", streaming(s, kAnybody, h.files, &Files::stream_write));
   router_.add("POST", "/v1/capsules/{id}/files/stream/read", keyed(s, h.files, &Files::read));
 
   router_.add("POST", "/v1/channels", once(s, kAnybody, h.channels, &Channels::create));

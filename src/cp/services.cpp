@@ -35,6 +35,16 @@ static oauth::Registry make_providers(const Config& config, outbound::Client& cl
   return providers;
 }
 
+// Whose pages may act for those who are signed in.
+static std::vector<std::string> origins_of(const Config& config) {
+  auto origins = config.allowed_origins;
+  for (const auto& url : {config.app_url, config.public_url}) {
+    const auto host = url.find("://") + 3;
+    origins.push_back(url.substr(0, url.find('/', host)));
+  }
+  return origins;
+}
+
 Services::Services(async::Executor executor, const Config& settings, db::Database& data, std::uint16_t port)
     : config(settings),
       database(data),
@@ -45,7 +55,7 @@ Services::Services(async::Executor executor, const Config& settings, db::Databas
       revocations(
           database.on_notification(executor, std::string(service::kRevocations),
                                    [this](std::optional<std::string_view>) { credentials.forget_all(); })),
-      authenticator(credentials, config.allowed_origins),
+      authenticator(credentials, origins_of(config)),
       mailer(make_mailer(config)),
       post(*mailer, background),
       accounts(database, credentials, post, config.app_url, config.rate_limits),

@@ -21,6 +21,9 @@ namespace wrenn::cp::service {
 using async::Task;
 
 inline constexpr std::string_view kSessionPrefix = "wrs_";
+// The session of a browser (spec/gaps.md §4).
+inline constexpr std::string_view kSessionCookie = "wrenn_session", kCsrfCookie = "wrenn_csrf",
+                                  kCsrfHeader = "X-CSRF-Token";
 
 // What the database holds of a key or token: SHA-256, hex. They are random, so no salt and no slow hash is needed.
 std::string hash_secret(std::string_view secret);

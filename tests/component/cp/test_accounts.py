@@ -207,6 +207,17 @@ class TestCookies:
                               headers={"X-Forwarded-Proto": "https"})
         assert all("Secure" in one for one in answer.headers.get_all("Set-Cookie"))
 
+    @pytest.mark.parametrize("origin,status", [(None, 200), ("http://127.0.0.1:{port}", 200), ("http://localhost:8000", 200),
+                                               ("https://evil.example", 403), ("null", 403)])
+    def test_a_foreign_page_signs_nobody_in(self, society, origin, status):
+        fields = {"Origin": origin.format(port=society.port)} if origin else {}
+        body = {"email": society.admin.email, "password": PASSWORD}
+        answer = society.post("/v1/auth/login", body, key=None, headers=fields)
+        assert answer.status == status
+        assert ("Set-Cookie" in answer.headers) == (status == 200)
+        activated = society.post("/v1/auth/activate", {"token": "0" * 32}, key=None, headers=fields)
+        assert activated.status == (400 if status == 200 else 403)
+
     def test_reading_needs_the_cookie_alone(self, browser):
         assert browser.request("GET", "/v1/me", csrf=False).status == 200
 
