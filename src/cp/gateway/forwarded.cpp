@@ -7,6 +7,7 @@
 #include "api/agent.h"
 #include "core/base/text.h"
 #include "cp/service/api_keys.h"
+#include "cp/service/credentials.h"
 
 namespace wrenn::cp::gateway {
 
@@ -14,8 +15,8 @@ namespace {
 
 // Ours, and those of E2B's shape, which clients of its SDKs hold (spec/e2b/control-api.md §1.2).
 bool is_platform_key(std::string_view value) noexcept {
-  for (const std::string_view prefix :
-       {service::kApiKeyPrefix, std::string_view("e2b_"), std::string_view("sk_e2b_")})
+  for (const std::string_view prefix : {service::kApiKeyPrefix, service::kSessionPrefix,
+                                        std::string_view("e2b_"), std::string_view("sk_e2b_")})
     if (value.starts_with(prefix)) return true;
   return false;
 }
@@ -30,6 +31,31 @@ bool holds_platform_key(const http::Headers& headers, std::string_view name, std
     if (is_platform_key(value)) return true;
   }
   return false;
+}
+
+bool is_platform_cookie(std::string_view pair) noexcept {
+  const auto name = trim(pair.substr(0, pair.find('=')));
+  return name == service::kSessionCookie || name == service::kCsrfCookie;
+}
+
+// A browser that is signed in sends our cookies to a guest that it reaches by way of the API's own name.
+void keep_back_cookies(http::ProxyOptions& options, const http::Headers& headers) {
+  std::string rest;
+  bool ours = false;
+  for (const auto field : headers.all("Cookie"))
+    for (const auto pair : split(field, ';')) {
+      if (is_platform_cookie(pair)) {
+        ours = true;
+        continue;
+      }
+      if (!rest.empty()) rest += "; ";
+      rest += trim(pair);
+    }
+  if (!ours) return;
+  if (rest.empty())
+    options.remove.emplace_back("Cookie");
+  else
+    options.set.set("Cookie", rest);
 }
 
 // "127.0.0.1:4242" → "127.0.0.1", "[::1]:4242" → "::1".
@@ -61,6 +87,7 @@ void set_forwarded_fields(http::ProxyOptions& options, const http::Request& requ
   options.remove.emplace_back(api::agent::kTokenHeader);
   if (holds_platform_key(headers, "X-API-Key", "")) options.remove.emplace_back("X-API-Key");
   if (holds_platform_key(headers, "Authorization", "Bearer ")) options.remove.emplace_back("Authorization");
+  keep_back_cookies(options, headers);
 
   static const http::Headers kNone;
   const bool believed = is_of_this_machine(request.peer);

@@ -91,6 +91,11 @@ def test_keys_stay_here(shared, capsule):
     secrets = {"X-API-Key": shared.key, "Authorization": f"Bearer {shared.key}", "X-Wrenn-Agent-Token": "mine"}
     answer = ask(shared, name(capsule), headers=secrets)
     assert shared.key.encode() not in answer.body and b"mine" not in answer.body
+    # Nor a session, by field or by a browser that reaches a guest on our own name.
+    session = "wrs_" + "7" * 64
+    for told, kept in ((f"wrenn_session={session}; wrenn_csrf=c5f", []), (f"a=b; wrenn_session={session}; c=d ;wrenn_csrf=c5f", ["a=b; c=d"])):
+        heard = ask(shared, name(capsule), headers={"Authorization": f"Bearer {session}", "Cookie": told}).json
+        assert fields(heard, "Authorization") == [] and fields(heard, "Cookie") == kept
     own = {"X-API-Key": "of-the-program", "Authorization": "Bearer of-the-program", "X-Access-Token": "t", "Cookie": "a=b"}
     heard = ask(shared, name(capsule, 49983), headers=own).json
     for key, value in own.items():
