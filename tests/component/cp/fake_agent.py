@@ -218,6 +218,12 @@ def late(seconds, then=None):
     return handler
 
 
+def held(then):
+    """A handler that obeys once the event is set, and the event."""
+    go_on = threading.Event()
+    return lambda agent, request: go_on.wait(20) and then(agent, request), go_on
+
+
 class Guest:
     """Files in a dictionary, processes from a script."""
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from conftest import end, make
-from fake_agent import Drop, FakeAgent, late, template
+from fake_agent import Drop, FakeAgent, held, template
 from people import sign_up
 from test_events import Listener
 from waiting import in_background, wait_until
@@ -269,16 +269,20 @@ class TestTemplates:
         capsule = created(world)
         assert snapshot(world, capsule, "bad name").status == 400
         assert snapshot(world, capsule, 7).status == 400
-        world.agent.on["CreateSnapshot"] = late(0.3, FakeAgent.create_snapshot)
+        world.agent.on["CreateSnapshot"], go_on = held(FakeAgent.create_snapshot)
         first = in_background(lambda: snapshot(world, capsule, "slow"))
         wait_until(lambda: any(one["templateName"] == "slow" for one in world.agent.called("CreateSnapshot")))
         assert "slow" not in templates(world)
         other = created(world)
         assert snapshot(world, other, "slow").code == "template_name_taken"
+        go_on.set()
         assert first().status == 201
-        world.agent.on["DeleteTemplate"] = late(0.3, FakeAgent.delete_template)
-        deletes = [in_background(lambda: world.admin.delete("/v1/admin/templates/slow")) for _ in range(2)]
-        assert sorted(wait().status for wait in deletes) == [204, 409]
+        world.agent.on["DeleteTemplate"], go_on = held(FakeAgent.delete_template)
+        delete = in_background(lambda: world.admin.delete("/v1/admin/templates/slow"))
+        wait_until(lambda: world.agent.called("DeleteTemplate"))
+        assert world.admin.delete("/v1/admin/templates/slow").status == 409
+        go_on.set()
+        assert delete().status == 204
         del world.agent.on["DeleteTemplate"]
         # A capsule of which nothing was made is still there.
         world.agent.on["CreateSnapshot"] = lambda agent, request: (_ for _ in ()).throw(Drop())

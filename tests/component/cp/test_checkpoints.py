@@ -3,7 +3,7 @@ import http.client
 import re
 
 import pytest
-from fake_agent import Drop, Fail, FakeAgent, late
+from fake_agent import Drop, Fail, FakeAgent, held, late
 from waiting import in_background, wait_until
 
 
@@ -127,7 +127,7 @@ def test_nothing_interleaves_with_a_rollback(slow):
     plane = slow
     capsule = plane.create()
     checkpoint(plane, capsule, "a")
-    plane.agent.on["RollbackSandbox"] = late(0.8, FakeAgent.rollback)
+    plane.agent.on["RollbackSandbox"], go_on = held(FakeAgent.rollback)
     rolling = in_background(lambda: rollback(plane, capsule, "a"))
     plane.wait_for_row(capsule, "resuming")
     assert plane.row(capsule)["status_deadline"]
@@ -138,6 +138,7 @@ def test_nothing_interleaves_with_a_rollback(slow):
         assert (answer.status, answer.code) == (409, "invalid_state"), route
     assert plane.post("/v1/snapshots", {"sandbox_id": capsule}).status == 409
     assert [one["name"] for one in listed(plane, capsule)] == ["a"]
+    go_on.set()
     assert rolling().json["status"] == "running"
     assert len(plane.agent.called("RollbackSandbox")) == 1
 
@@ -200,10 +201,11 @@ def test_a_rollback_whose_answer_is_lost(plane):
 def test_destroy_during_a_rollback(plane):
     capsule = plane.create()
     checkpoint(plane, capsule, "a")
-    plane.agent.on["RollbackSandbox"] = late(0.6, lambda agent, request: {"sandboxId": request["sandboxId"], "status": "running"})
+    plane.agent.on["RollbackSandbox"], go_on = held(lambda agent, request: {"sandboxId": request["sandboxId"], "status": "running"})
     rolling = in_background(lambda: rollback(plane, capsule, "a"))
     plane.wait_for_row(capsule, "resuming")
     assert plane.delete(f"/v1/capsules/{capsule}").status == 204
+    go_on.set()
     assert (rolling().status, rolling().code) == (409, "conflict")
     assert plane.row(capsule)["status"] == "stopped"
 

@@ -3,7 +3,7 @@ import http.client
 import json
 
 import pytest
-from fake_agent import Drop, Fail, FakeAgent, late
+from fake_agent import Drop, Fail, FakeAgent, held, late
 from waiting import in_background, wait_until
 
 
@@ -184,10 +184,11 @@ def test_a_late_fork_is_answered_early(impatient):
 
 def test_the_parent_is_destroyed_meanwhile(plane):
     parent = plane.create()
-    plane.agent.on["ForkSandbox"] = late(0.6, FakeAgent.fork)
+    plane.agent.on["ForkSandbox"], go_on = held(FakeAgent.fork)
     answer = in_background(lambda: fork(plane, parent, count=2))
     wait_until(lambda: plane.agent.called("ForkSandbox"))
     assert plane.delete(f"/v1/capsules/{parent}").status == 204
+    go_on.set()
     # The agent lost the race: it has no such capsule any more.
     assert (answer().status, answer().code) == (404, "not_found")
     assert plane.row(parent)["status"] == "stopped"
@@ -197,11 +198,12 @@ def test_the_parent_is_destroyed_meanwhile(plane):
 
 def test_a_child_is_destroyed_meanwhile(plane):
     parent = plane.create()
-    plane.agent.on["ForkSandbox"] = late(0.6, FakeAgent.fork)
+    plane.agent.on["ForkSandbox"], go_on = held(FakeAgent.fork)
     answer = in_background(lambda: fork(plane, parent, count=3))
     wait_until(lambda: plane.agent.called("ForkSandbox"))
     first, second, third = children_asked_for(plane)
     assert plane.delete(f"/v1/capsules/{second}").status == 204
+    go_on.set()
     told = answer()
     assert told.status == 201
     assert [(child["id"], child["status"]) for child in told.json["capsules"]] == [

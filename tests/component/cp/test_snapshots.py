@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from fake_agent import Drop, Fail, FakeAgent, late, template
+from fake_agent import Drop, Fail, FakeAgent, held, late, template
 from waiting import in_background, wait_until
 
 
@@ -122,23 +122,30 @@ def test_names(plane):
 
 def test_two_with_one_name(plane):
     capsule = plane.create()
-    plane.agent.on["CreateSnapshot"] = late(0.4, FakeAgent.create_snapshot)
-    answers = [in_background(lambda: snapshot(plane, capsule, "mine")) for _ in range(4)]
-    assert sorted(wait().status for wait in answers) == [201, 409, 409, 409]
-    assert len(plane.agent.called("CreateSnapshot")) == 1
-    # Overwriting the same at once: one of them.
-    answers = [in_background(lambda: snapshot(plane, capsule, "mine", "true")) for _ in range(4)]
-    assert sorted(wait().status for wait in answers) == [201, 409, 409, 409]
+    for overwrite in ("false", "true"):  # the same at once: one of them
+        plane.agent.on["CreateSnapshot"], go_on = held(FakeAgent.create_snapshot)
+        ended = []
+
+        def ask(overwrite=overwrite):
+            ended.append(snapshot(plane, capsule, "mine", overwrite).status)
+        answers = [in_background(ask) for _ in range(4)]
+        wait_until(lambda: len(ended) == 3)
+        go_on.set()
+        for wait in answers:
+            wait()
+        assert ended == [409, 409, 409, 201]
+        assert len(plane.agent.called("CreateSnapshot")) == (1 if overwrite == "false" else 2)
 
 
 def test_it_cannot_be_used_before_it_is_complete(plane):
     capsule = plane.create()
-    plane.agent.on["CreateSnapshot"] = late(0.8, FakeAgent.create_snapshot)
+    plane.agent.on["CreateSnapshot"], go_on = held(FakeAgent.create_snapshot)
     making = in_background(lambda: snapshot(plane, capsule, "mine"))
     wait_until(lambda: plane.agent.called("CreateSnapshot"))
     assert names(plane) == []
     assert plane.post("/v1/capsules", {"template": "mine"}).status == 404
     assert (plane.delete("/v1/snapshots/mine").status, snapshot(plane, capsule, "mine", "true").status) == (409, 409)
+    go_on.set()
     assert making().status == 201
     assert plane.create(template="mine")
 
@@ -270,10 +277,11 @@ def test_the_client_goes_away(plane):
 
 def test_the_capsule_is_destroyed_meanwhile(plane):
     capsule = plane.create()
-    plane.agent.on["CreateSnapshot"] = late(0.6, FakeAgent.create_snapshot)
+    plane.agent.on["CreateSnapshot"], go_on = held(FakeAgent.create_snapshot)
     making = in_background(lambda: snapshot(plane, capsule, "mine"))
     wait_until(lambda: plane.agent.called("CreateSnapshot"))
     assert plane.delete(f"/v1/capsules/{capsule}").status == 204
+    go_on.set()
     assert making().status == 404
     assert rows(plane) == [] and names(plane) == []
 
@@ -345,10 +353,14 @@ def test_the_agent_refuses_to_delete(plane):
 def test_many_deletes(plane):
     capsule = plane.create()
     made(plane, capsule, "mine")
-    plane.agent.on["DeleteTemplate"] = late(0.4, FakeAgent.delete_template)
-    answers = [in_background(lambda: plane.delete("/v1/snapshots/mine")) for _ in range(4)]
+    plane.agent.on["DeleteTemplate"], go_on = held(FakeAgent.delete_template)
+    first = in_background(lambda: plane.delete("/v1/snapshots/mine"))
+    wait_until(lambda: plane.agent.called("DeleteTemplate"))
+    answers = [in_background(lambda: plane.delete("/v1/snapshots/mine")) for _ in range(3)]
     answers += [in_background(lambda: snapshot(plane, capsule, "mine", "true"))]
-    assert sorted(wait().status for wait in answers) == [204, 409, 409, 409, 409]
+    assert [wait().status for wait in answers] == [409, 409, 409, 409]
+    go_on.set()
+    assert first().status == 204
     made(plane, capsule, "mine")
 
 

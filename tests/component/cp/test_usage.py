@@ -49,8 +49,8 @@ class Watch:
     def began(self):
         self.after = time.time()
 
-    def check(self, told, until=None):
-        until = until or (time.time(), time.time())
+    def check(self, told, until):
+        """`until`: the times between which it ended, or was asked for."""
         assert until[0] - self.after - 0.05 <= told <= until[1] - self.before + 0.05
 
 
@@ -72,8 +72,9 @@ def test_a_capsule_is_charged_while_it_runs(plane):
     assert plane.post(path + "/resume").status == 200
     watch.began()
     time.sleep(0.3)
+    before = time.time()
     told = seconds(plane)
-    watch.check(told - first)
+    watch.check(told - first, (before, time.time()))
     before = time.time()
     assert plane.delete(path).status == 204
     last = seconds(plane)
@@ -113,7 +114,8 @@ def test_time_counts_once_when_the_control_plane_is_killed(plane):
         time.sleep(0.5)
         plane.start()
         assert plane.row(capsule)["status"] == "running"
-        watch.check(seconds(plane))
+        before = time.time()
+        watch.check(seconds(plane), (before, time.time()))
     assert [one["ended_at"] for one in runs(plane, capsule)] == [RUNS]
     before = time.time()
     plane.delete(f"/v1/capsules/{capsule}")
@@ -230,15 +232,16 @@ class TestRollUp:
             assert len(runs(plane, capsule)) == 2
             plane.stop(signal.SIGKILL)  # whoever had the leases
             assert told[1] <= seconds(other) <= time.time() - watch.before
-            plane.start()
+            other.stop()
             with plane.database() as database:
                 database.execute("DELETE FROM usage_runs WHERE ended_at <> ?", (RUNS,))
+            begun = time.time()
             set_started(plane, capsule, 5 * 86400)
-            other.stop()
+            plane.start()
             other.start()  # one of the two sums up, after a second
             self.check(plane)
             for one in (plane, other):
-                assert seconds(one) == pytest.approx(5 * 86400, abs=5)
+                assert 5 * 86400 - 0.1 <= seconds(one) <= 5 * 86400 + time.time() - begun + 0.1
         finally:
             end(other)
             end(plane)
@@ -252,8 +255,8 @@ def test_stats(plane):
     assert answer["range"] == "1h"
     assert answer["current"] == {"running_count": 0, "vcpus_reserved": 0, "memory_mb_reserved": 0}
     ids = [plane.create(**SIZE) for _ in range(2)]
+    plane.post(f"/v1/capsules/{ids[0]}/pause")  # before the third: a sample between would be another peak
     plane.create(vcpus=4, memory_mb=301)
-    plane.post(f"/v1/capsules/{ids[0]}/pause")
     now = {"running_count": 2, "vcpus_reserved": 6, "memory_mb_reserved": 256 + 301 + 128}
     assert plane.get("/v1/capsules/stats").json["current"] == now
     peaks = {"running_count": 2, "vcpus": 6, "memory_mb": 256 + 301 + 128}
@@ -357,7 +360,7 @@ def test_metrics_hold_nobody_up(plane):
     for work in (lambda: plane.post(path + "/pause"), lambda: plane.delete(path)):
         begun = time.monotonic()
         assert work().status in (200, 204)
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 2  # who waits for them takes as long at least (limits::kMetricsKeeping)
     wait_until(lambda: plane.log_text().count("the metrics of a capsule were not kept") == 2)
     answer = plane.get(path + "/metrics")
     assert (answer.status, answer.code) == (404, "not_found")

@@ -325,7 +325,7 @@ def test_too_many_arguments(envd):
 
 def test_timeout_kills_the_group(envd):
     begin = time.monotonic()
-    stream = envd.start("/bin/sh", ["-c", "echo hi; sleep 1000 & echo $!; wait"], stdin=False, headers={"Connect-Timeout-Ms": "400"})
+    stream = envd.start("/bin/sh", ["-c", "echo hi; sleep 1000 & echo $!; wait"], stdin=False, headers={"Connect-Timeout-Ms": "2000"})
     stream.start()
     text = b""
     while text.count(b"\n") < 2:
@@ -333,7 +333,7 @@ def test_timeout_kills_the_group(envd):
     with pytest.raises(RpcError) as error:
         next(stream)
     assert error.value.code == "deadline_exceeded"
-    assert 0.3 < time.monotonic() - begin < 5
+    assert 1.5 < time.monotonic() - begin < 20
     child = int(text.split()[1])
     wait_until(lambda: not alive(child), what="the child is gone")
     assert envd.processes() == []

@@ -38,14 +38,14 @@ def test_freeze_stops_everything_of_users(grouped):  # noqa: F811
     stream, pid = busy(grouped)
     terminal = grouped.start("/bin/sh", ["-c", "while :; do :; done"], pty=(80, 24))
     other = terminal.start()
-    assert runs(pid) and runs(other)
+    wait_until(lambda: runs(pid) and runs(other), what="both run")
     status, headers, _ = post(grouped, "/freeze")
     assert status == 204 and headers["X-Envd-Freeze-Audit"].startswith("frozen_ms=")
     assert not runs(pid) and not runs(other)
     assert grouped.request("GET", "/health")[0] == 200
     assert not runs(pid)  # /health thaws nothing: the token may still be the old one
     assert post(grouped, "/unfreeze")[0] == 204
-    assert runs(pid) and runs(other)
+    wait_until(lambda: runs(pid) and runs(other), what="both run")
     for number in (pid, other):
         grouped.signal(number, 9)
     stream.collect()
@@ -57,7 +57,7 @@ def test_init_thaws(grouped):  # noqa: F811
     assert post(grouped, "/freeze")[0] == 204
     assert not runs(pid)
     assert post(grouped, "/init", {"accessToken": "t"})[0] == 204
-    assert runs(pid)
+    wait_until(lambda: runs(pid), what="it runs")
     assert post(grouped, "/freeze")[0] == 401  # and the hooks need the token
     grouped.headers = {"X-Access-Token": "t"}
     grouped.signal(pid, 9)

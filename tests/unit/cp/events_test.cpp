@@ -186,7 +186,7 @@ TEST_CASE("a lease is one holder's until it is over or given back", "[engine]") 
 namespace {
 
 struct Worker {
-  Worker(async::Executor executor, db::Database& database) : lease(executor, database, "work", 400ms) {}
+  Worker(async::Executor executor, db::Database& database) : lease(executor, database, "work", 2s) {}
   async::Task<> work() {
     ++begun;
     for (;;) {
@@ -215,7 +215,7 @@ async::Task<> hand_over(db::Database& database, Worker& a, Worker& b, async::Sco
   first.spawn(a.run());
   co_await until([&] { return a.steps > 2; });
   second.spawn(b.run());
-  co_await async::sleep(600ms);  // longer than the lease: it was renewed
+  co_await async::sleep(3s);  // longer than the lease: it was renewed
   CHECK(a.lease.held());
   CHECK(b.begun == 0);
 
