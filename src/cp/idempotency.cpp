@@ -139,6 +139,9 @@ Task<> Idempotency::run(http::Request& request, http::Reply& reply, service::Cal
     failure = std::current_exception();
   }
   request.body = original;
+  // Broken off, because this process ends: what was begun may go on without it, or be settled after the next
+  // start, and whoever repeats the request must find the claim, and with it the capsule.
+  if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);
   const bool keeps = !failure && held.held && held.held->status >= 200 && held.held->status < 300;
   // A client that has gone away, or the end of this process, changes nothing about what was made.
   co_await async::ignore_cancellation();

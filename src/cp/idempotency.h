@@ -7,7 +7,8 @@
 //           claim of a process that died ─▶ the capsule it made   between the two has not made one for
 //           nothing
 //
-// Only answers of success are kept: what has failed has made nothing and may be tried again.
+// Only answers of success are kept: what has failed has made nothing and may be tried again. A handler that
+// is cancelled has not failed: its claim stays, as that of a process that died.
 #pragma once
 
 #include "core/http/reply.h"
