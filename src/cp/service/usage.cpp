@@ -1,5 +1,6 @@
 #include "cp/service/usage.h"
 
+#include "core/log/log.h"
 #include "cp/limits.h"
 #include "cp/service/changes.h"
 
@@ -42,10 +43,28 @@ store::UsageByDay usage_of(db::Connection& connection, const model::TeamId& team
   return days;
 }
 
+// The first day of which all runs are kept, if `day` was the one when they were pruned last. Of the first two
+// days a part may be gone: the next day counts a little after its midnight only.
+static std::int64_t first_kept_day(std::int64_t day) {
+  constexpr auto kDays = std::chrono::duration_cast<std::chrono::days>(limits::kUsageRunsKept).count();
+  return day - kDays + 2;
+}
+
+// Sums of `day` and later ones are made anew; false if some of them could not be.
+static bool reopen(db::Connection& connection, std::int64_t day) {
+  const auto next = store::next_usage_day(connection);
+  if (next && day < first_kept_day(*next)) return false;
+  store::reopen_usage(connection, day);
+  return true;
+}
+
 bool roll_up_one_day(db::Connection& connection, UnixTime at) {
   const auto today = day_of(at);
-  // The clock had been ahead: what is not over cannot have been summed up.
-  store::reopen_usage(connection, today);
+  // The clock had been ahead: what is not over cannot have been summed up. Or it is behind.
+  if (!reopen(connection, today))
+    log::error(
+        "the clock is far behind days that are summed up already: set it right; until then no usage is summed up",
+        {{"today", day_text(today)}});
   const auto day = store::next_usage_day(connection).value_or(today);
   if (day >= day_of(before(at, limits::kUsageSettles))) return false;
   std::map<model::TeamId, store::Usage> by_team;
@@ -88,10 +107,7 @@ void note_usage(db::Connection& connection, model::SandboxState from, const stor
   const auto end = until ? std::min(*until, at) : at;
   store::close_run(connection, row.id, end);
   // An end that is learned late may belong to a day that was summed up already.
-  if (until) {
-    const auto kept = day_of(before(at, limits::kUsageRunsKept)) + 1;
-    store::reopen_usage(connection, std::max(day_of(end), kept));
-  }
+  if (until) reopen(connection, std::max(day_of(end), first_kept_day(day_of(at))));
 }
 
 }  // namespace wrenn::cp::service

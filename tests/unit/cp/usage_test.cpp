@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "cp/limits.h"
+#include "cp/service/changes.h"
 #include "cp/service/transitions.h"
 #include "cp/store/hosts.h"
 #include "cp/store/sandbox_metrics.h"
@@ -326,6 +327,33 @@ TEST_CASE("sums of days that the clock had not reached after all are made anew",
   CHECK(world.roll_up(at(12, kHour)) == 1);
   CHECK(world.usage(0, 99, at(12, kHour)) ==
         UsageByDay{{10, seconds(86'400)}, {11, seconds(7200)}, {12, {}}});
+}
+
+TEST_CASE("a clock that is far behind throws no sums away that cannot be made anew", "[engine]") {
+  World world;
+  const auto hour = at(1000, kHour);
+  auto old = world.run(at(1000, 0)), young = world.run(at(1140, 0));
+  world.change(old, paused, hour);
+  CHECK(world.roll_up(at(1150, kHour)) == 150);
+  world.write([&](Connection& c) {
+    CHECK(store::prune_runs(c, service::before(at(1150, kHour), cp::limits::kUsageRunsKept), 10) == 1);
+  });
+  const auto truth = world.usage(0, 1149, at(1150, kHour));
+  CHECK(truth.size() == 11);
+  CHECK(truth.at(1000) == seconds(3600));
+  for (const std::int64_t day : {0, 1000, 1051}) {
+    INFO(day);
+    CHECK(world.roll_up(at(day, kHour)) == 0);
+    CHECK(world.roll_up(at(1150, kHour)) == 0);
+    CHECK(world.usage(0, 1149, at(1150, kHour)) == truth);
+  }
+  // As far as the runs are kept, all is made anew.
+  CHECK(world.roll_up(at(1052, kHour)) == 0);
+  CHECK(world.roll_up(at(1150, kHour)) == 98);
+  CHECK(world.usage(0, 1149, at(1150, kHour)) == truth);
+  // What ends while the clock is wrong.
+  world.change(young, stopped, at(1, kHour), at(0, kHour));
+  CHECK(world.usage(0, 1149, at(1150, kHour)) == truth);
 }
 
 TEST_CASE("samples of teams", "[engine]") {
