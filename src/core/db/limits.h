@@ -26,6 +26,8 @@ inline constexpr std::size_t kPostgresReadThreads = 4;
 inline constexpr std::size_t kPostgresWriteThreads = 8;
 inline constexpr std::chrono::seconds kConnectTimeout = 5s;  // for each address of the host
 inline constexpr std::chrono::seconds kPeerSilence = 10s;    // a server that is gone without a word
+// Between two questions to a server that has been silent for almost as long.
+inline constexpr std::chrono::seconds kPeerProbe = 2s;
 inline constexpr std::chrono::seconds kStatementTimeout = 30s;
 inline constexpr int kConflictAttempts = 12;
 inline constexpr std::chrono::milliseconds kConflictPause = 2ms;  // times 1 … the number of the attempt

@@ -3,6 +3,7 @@
 
 #include <libpq-fe.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ using Result = std::unique_ptr<PGresult, FreeResult>;
 
 // Without the line break that libpq ends its messages with.
 std::string_view trimmed_message(const char* text) noexcept;
+
+// What libpq is told besides the URL, which has the last word: names of its parameters and their values.
+std::map<std::string, std::string> connection_parameters();
 
 // Blocking. Throws Failure(unavailable) without the URL, which may hold a password.
 Handle open_handle(const std::string& url);

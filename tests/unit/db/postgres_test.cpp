@@ -1,10 +1,12 @@
 // What is PostgreSQL's own: broken connections, texts that it does not take, several processes that start.
-// Below tests/postgres.sh only: without it there is no server.
+// But for what needs no server, below tests/postgres.sh only.
 #include <catch2/catch.hpp>
 #include <thread>
 
 #include "core/base/error.h"
+#include "core/db/limits.h"
 #include "core/db/migrate.h"
+#include "core/db/postgres_handle.h"
 #include "unit/db/test_database.h"
 
 using namespace wrenn;
@@ -133,6 +135,20 @@ TEST_CASE("a server that is not there is told without the password", "[.][postgr
   REQUIRE(error);
   CHECK(error->code() == ErrorCode::unavailable);
   CHECK(std::string(error->what()).find("secret") == std::string::npos);
+}
+
+TEST_CASE("a server that says nothing more is noticed within kPeerSilence, by every clock of the kernel") {
+  auto told = db::connection_parameters();
+  const auto number = [&](const char* name) { return std::chrono::seconds(std::stoi(told.at(name))); };
+  CHECK(number("keepalives_idle") + number("keepalives_interval") <= db::limits::kPeerSilence);
+  CHECK(std::chrono::milliseconds(std::stoi(told.at("tcp_user_timeout"))) <= db::limits::kPeerSilence);
+  // libpq knows every name: it would refuse the connection otherwise.
+  std::string url = "postgres://u@h/d?";
+  for (const auto& [name, value] : told) url += name + "=" + value + "&";
+  url.pop_back();
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parts(
+      PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+  CHECK(parts != nullptr);
 }
 
 TEST_CASE("texts that cannot be stored are the caller's fault", "[.][postgres]") {
