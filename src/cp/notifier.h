@@ -6,6 +6,7 @@
 #include "core/events/sequencer.h"
 #include "core/metrics/metrics.h"
 #include "cp/channels/deliverer.h"
+#include "cp/channels/limits.h"
 #include "cp/encryption_key.h"
 #include "cp/event_feed.h"
 #include "cp/service/channels.h"
@@ -18,8 +19,9 @@ struct Notifier {
   Notifier(async::Executor executor, const Config& config, db::Database& database,
            metrics::Registry& registry)
       : key(config, database),
-        sender(config.channels, config.outbound_ca_file),
-        channels(database, key, sender),
+        sender(config.channels, config.outbound_ca_file, cp::channels::limits::kAtOnce),
+        test_sender(config.channels, config.outbound_ca_file, cp::channels::limits::kTestsAtOnce),
+        channels(database, key, test_sender),
         feed(executor, database),
         sequencer(executor, database),
         deliverer(executor, database, key, sender, registry, config.channels, config.events_retention),
@@ -32,10 +34,13 @@ struct Notifier {
     background.spawn(redis_mirror.run());
   }
   // Before `background` is cancelled: what is on its way to a receiver does not hold up the end.
-  void stop() noexcept { sender.stop(); }
+  void stop() noexcept {
+    sender.stop();
+    test_sender.stop();
+  }
 
   EncryptionKey key;
-  channels::OutboundSender sender;
+  channels::OutboundSender sender, test_sender;
   service::Channels channels;
   EventFeed feed;
   events::Sequencer sequencer;

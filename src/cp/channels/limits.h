@@ -29,6 +29,9 @@ inline constexpr std::size_t kErrorBytes = 500;                    // kept of wh
 inline constexpr std::size_t kTakenInAtOnce = 200;   // events made into deliveries by one transaction
 inline constexpr std::size_t kAtOncePerChannel = 8;  // deliveries of one channel under way
 inline constexpr std::size_t kAtOnce = 32;           // … and of all: threads of the HTTP client
+// Tests of channels have threads of their own: whoever tries one that does not answer holds up no delivery.
+inline constexpr std::size_t kTestsAtOnce = 8;
+inline constexpr std::size_t kTestsOfTeam = 2;  // under way
 inline constexpr std::chrono::milliseconds kLookAgain = 15s;  // for what nobody told of
 inline constexpr std::size_t kDeliveriesPage = 50, kDeliveriesPageMost = 200;
 

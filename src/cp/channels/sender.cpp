@@ -1,7 +1,5 @@
 #include "cp/channels/sender.h"
 
-#include "cp/channels/limits.h"
-
 namespace wrenn::cp::channels {
 
 static outbound::AddressPolicy policy_of(const ChannelConfig& config) {
@@ -12,8 +10,8 @@ static outbound::AddressPolicy policy_of(const ChannelConfig& config) {
   return policy;
 }
 
-OutboundSender::OutboundSender(const ChannelConfig& config, std::string ca_file)
-    : policy_(policy_of(config)), client_({limits::kAtOnce, std::move(ca_file), {}}) {}
+OutboundSender::OutboundSender(const ChannelConfig& config, std::string ca_file, std::size_t threads)
+    : policy_(policy_of(config)), client_({threads, std::move(ca_file), {}}) {}
 
 Task<outbound::Response> OutboundSender::send(outbound::Request request) {
   request.policy = policy_;

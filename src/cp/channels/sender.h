@@ -18,9 +18,9 @@ class Sender {
 // To the addresses that the settings allow.
 class OutboundSender final : public Sender {
  public:
-  // `ca_file`: whom we trust in TLS; empty: the machine's. Throws Error(invalid_argument) for a network that
-  // is none.
-  OutboundSender(const ChannelConfig& config, std::string ca_file);
+  // `threads`: messages under way at once; others wait, and their time runs. `ca_file`: whom we trust in TLS;
+  // empty: the machine's. Throws Error(invalid_argument) for a network that is none.
+  OutboundSender(const ChannelConfig& config, std::string ca_file, std::size_t threads);
   Task<outbound::Response> send(outbound::Request request) override;
   // What is under way ends now.
   void stop() noexcept { client_.stop(); }

@@ -3,6 +3,7 @@
 #include "api/errors.h"
 #include "api/event.h"
 #include "core/base/random.h"
+#include "core/base/scope_guard.h"
 #include "cp/channels/limits.h"
 #include "cp/service/audit.h"
 #include "cp/service/channel_rules.h"
@@ -153,6 +154,13 @@ Task<> Channels::test(Caller caller, api::TestChannel body) {
   event.team = caller.team;
   event.actor = caller.actor;
   event.resource_type = "channel";
+  auto& under_way = testing_[caller.team];
+  if (under_way >= limits::kTestsOfTeam)
+    throw api::RateLimited(std::chrono::ceil<std::chrono::seconds>(limits::kAttemptTimeout));
+  ++under_way;
+  const ScopeGuard ended([this, &caller] {
+    if (--testing_[caller.team] == 0) testing_.erase(caller.team);
+  });
   auto request = provider.request(body.config, {random_hex(12), json::to_json(api::event_view(event)),
                                                 event.at, channels::random_uuid()});
   std::string reason;

@@ -1,6 +1,7 @@
 // What a team does with its notification channels.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,7 +20,7 @@ using async::Task;
 
 class Channels {
  public:
-  // All must outlive this.
+  // All must outlive this. `sender` is for tests.
   Channels(db::Database& database, EncryptionKey& key, channels::Sender& sender)
       : database_(database), key_(key), sender_(sender) {}
 
@@ -41,7 +42,8 @@ class Channels {
   Task<> remove(Caller caller, model::ChannelId id);
 
   // Delivers channel.test. Throws Error(invalid_argument) also for an address that is not allowed,
-  // PublicError 502 delivery_failed with the reason.
+  // PublicError 502 delivery_failed with the reason, api::RateLimited while too many of the team are under
+  // way.
   Task<> test(Caller caller, api::TestChannel body);
 
   // Newest first. Throws Error(not_found).
@@ -54,6 +56,7 @@ class Channels {
   db::Database& database_;
   EncryptionKey& key_;
   channels::Sender& sender_;
+  std::map<model::TeamId, std::size_t> testing_;  // tests under way
 };
 
 }  // namespace wrenn::cp::service

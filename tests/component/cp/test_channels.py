@@ -2,13 +2,14 @@
 import re
 import signal
 import socket
+import threading
 import time
 
 import pytest
 from authority import Authority
 from conftest import end, make
 from own_database import SERVER
-from waiting import wait_until
+from waiting import in_background, wait_until
 from webhook_receiver import WebhookReceiver
 
 QUICK = ("--channels-allow-private", "true", "--channels-first-retry", "200ms", "--channels-second-retry", "400ms")
@@ -178,6 +179,32 @@ def test_a_test_event(quick, receiver):
     receiver.stop()
     answer = quick.post("/v1/channels/test", {"provider": "webhook", "config": {"url": receiver.url}})
     assert (answer.status, answer.code) == (502, "delivery_failed")
+
+
+def test_who_tests_what_does_not_answer_holds_up_nobody(quick, receiver):
+    """As many tests as there are threads for deliveries; a team may have two of them under way."""
+    channel = add_channel(quick, receiver)
+    silent, release = WebhookReceiver(), threading.Event()
+    silent.answer = lambda _: release.wait(60) and 200
+
+    def test(url, key):
+        return quick.post("/v1/channels/test", {"provider": "webhook", "config": {"url": url}}, key=key)
+    keys = [quick.add_key() for _ in range(16)]
+    waiting = [in_background(lambda: test(silent.url, keys[0])) for _ in range(2)]
+    wait_until(lambda: len(silent.all) == 2)
+    answer = test(receiver.url, keys[0])
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (429, "rate_limited", "10")
+    waiting += [in_background(lambda key=key: test(silent.url, key)) for key in keys[1:] * 2]
+    wait_until(lambda: len(silent.all) == 8)
+    capsule = quick.create()
+    receiver.wait_for(lambda r: [one.resource for one in r.accepted] == [capsule])
+    assert len(silent.all) == 8  # the others wait, and not with what is delivered
+    wait_until(lambda: [d["status"] for d in deliveries(quick, channel)] == ["delivered"])
+    release.set()
+    for wait in waiting:
+        wait()
+    assert test(receiver.url, keys[0]).status == 200
+    silent.stop()
 
 
 def test_addresses_of_this_machine_are_refused(receiver):
