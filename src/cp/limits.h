@@ -47,6 +47,10 @@ inline constexpr std::chrono::seconds kExecTimeoutMax = 86'400s;
 inline constexpr std::chrono::seconds kExecMargin = 10s;  // for the answer beyond the command's own time
 inline constexpr std::size_t kExecOutputBytes =
     16 * 1024 * 1024;  // stdout and stderr together, held in memory
+// The same of all foreground commands that run at once, and of those of one team. To send it takes as much
+// again and more.
+inline constexpr std::size_t kExecHeldBytes = 512 * 1024 * 1024;
+inline constexpr std::size_t kExecHeldBytesOfTeam = 128 * 1024 * 1024;
 
 // WebSockets.
 inline constexpr std::chrono::seconds kAuthMessageTimeout = 5s;

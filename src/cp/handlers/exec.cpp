@@ -40,7 +40,7 @@ Task<> Exec::exec(Request& request, Reply& reply) {
   if (command.background) {
     co_await background(std::move(envd), id.text(), std::move(command), reply);
   } else {
-    co_await foreground(std::move(envd), id.text(), std::move(command), reply);
+    co_await foreground(std::move(envd), caller_of(request).team, id.text(), std::move(command), reply);
   }
 }
 
@@ -51,41 +51,54 @@ struct Output {
   std::optional<api::envd::EndEvent> end;
 };
 
+std::size_t size_of(const std::optional<api::envd::DataEvent>& data) noexcept {
+  if (!data) return 0;
+  return (data->stdout_data ? data->stdout_data->data.size() : 0) +
+         (data->stderr_data ? data->stderr_data->data.size() : 0);
+}
+
+[[noreturn]] void throw_too_much(std::string_view what) {
+  throw api::PublicError(
+      ErrorCode::too_large, 413, "too_large",
+      fmt::format("{} and was killed; use exec/stream, or send its output to a file", what));
+}
+
 Task<> collect(api::EnvdClient& envd, api::envd::StartRequest start, std::chrono::milliseconds lifetime,
-               Output& output) {
+               HeldOutput::Share& share, Output& output) {
   auto events = co_await envd.start(std::move(start), lifetime);
   std::optional<std::uint32_t> pid;
   while (auto event = co_await events.next()) {
     if (event->start) pid = event->start->pid;
-    if (event->data) {
+    const bool held = share.take(size_of(event->data));
+    if (held && event->data) {
       if (event->data->stdout_data) output.out += event->data->stdout_data->data;
       if (event->data->stderr_data) output.err += event->data->stderr_data->data;
     }
     if (event->end) output.end = event->end;
-    if (output.out.size() + output.err.size() <= limits::kExecOutputBytes) continue;
+    const bool fits = output.out.size() + output.err.size() <= limits::kExecOutputBytes;
+    if (held && fits) continue;
     if (pid) {
       api::envd::ProcessSelector process;
       process.pid = pid;
       co_await envd.send_signal(std::move(process), 9);
     }
-    throw api::PublicError(
-        ErrorCode::too_large, 413, "too_large",
-        fmt::format("the command wrote more than {} bytes and was killed; use exec/stream, or send "
-                    "its output to a file",
-                    limits::kExecOutputBytes));
+    if (!fits) throw_too_much(fmt::format("the command wrote more than {} bytes", limits::kExecOutputBytes));
+    throw_too_much("the command wrote more than can be held beside the output of all that run now");
   }
 }
 
 }  // namespace
 
-Task<> Exec::foreground(api::EnvdClient envd, std::string sandbox_id, api::Exec command, Reply& reply) {
+Task<> Exec::foreground(api::EnvdClient envd, model::TeamId team, std::string sandbox_id, api::Exec command,
+                        Reply& reply) {
   const auto timeout =
       command.timeout_sec > 0 ? std::chrono::seconds(command.timeout_sec) : limits::kExecTimeout;
   const auto start = SteadyClock::now();
+  HeldOutput::Share share(held_, std::move(team));
   Output output;
   std::exception_ptr failure;
   try {
-    auto running = collect(envd, start_request(command), timeout, output);
+    auto running = collect(envd, start_request(command), timeout, share, output);
     co_await async::with_timeout(timeout + limits::kExecMargin, "exec", std::move(running));
   } catch (...) {
     failure = std::current_exception();

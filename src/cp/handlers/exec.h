@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/public.h"
+#include "cp/handlers/held_output.h"
 #include "cp/request.h"
 #include "cp/services.h"
 
@@ -9,14 +10,17 @@ namespace wrenn::cp::handlers {
 
 class Exec {
  public:
-  explicit Exec(Services& services) : services_(services) {}
+  explicit Exec(Services& services)
+      : services_(services), held_(limits::kExecHeldBytes, limits::kExecHeldBytesOfTeam) {}
   Task<> exec(Request& request, Reply& reply);
 
  private:
-  Task<> foreground(api::EnvdClient envd, std::string sandbox_id, api::Exec command, Reply& reply);
+  Task<> foreground(api::EnvdClient envd, model::TeamId team, std::string sandbox_id, api::Exec command,
+                    Reply& reply);
   Task<> background(api::EnvdClient envd, std::string sandbox_id, api::Exec command, Reply& reply);
 
   Services& services_;
+  HeldOutput held_;
 };
 
 // The command for the guest; its standard input is closed.

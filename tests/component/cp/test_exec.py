@@ -5,6 +5,7 @@ import time
 
 import pytest
 from fake_agent import data, end, start
+from waiting import in_background
 from websocket import Closed
 
 
@@ -94,6 +95,24 @@ class TestForeground:
         answer = run(shared, capsule)
         assert (answer.status, answer.code) == (413, "too_large")
         assert any(method.endswith("SendSignal") for method, _, _ in guest.requests)
+
+    def test_too_much_output_of_many(self, shared, capsule, guest):
+        """Nine would hold more than a team may. Who is killed lets the others end."""
+        piece = data("stdout", b"x" * 1_000_000)
+
+        def command(name):
+            guest.scripts[name] = [start(7)] + [piece] * 16 + [("wait",), end(0)]
+            guest.wait[name] = threading.Event()
+            return in_background(lambda: shared.post(f"/v1/capsules/{capsule}/exec", {"cmd": name}))
+        answers = [wait() for wait in [command(f"x{n}") for n in range(9)]]
+        refused = [answer for answer in answers if answer.status != 200]
+        assert refused and len(refused) < 9
+        for answer in refused:
+            assert (answer.status, answer.code) == (413, "too_large") and "beside" in answer.message
+        # What they held is given back.
+        again = command("again")
+        guest.wait["again"].set()
+        assert again().status == 200
 
     def test_the_client_goes_away(self, shared, capsule, guest):
         guest.scripts["x"] = [start(7), ("sleep", 0.5), end(0)]
