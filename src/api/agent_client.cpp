@@ -4,6 +4,16 @@
 
 namespace wrenn::api {
 
+// What an agent says of a sandbox is stored and shown, and the end of a guest's console may stand in it: hostile text.
+static void make_presentable(agent::SandboxInfo& info) {
+  info.reason = http::presentable(info.reason);
+}
+static void make_presentable(agent::ListSandboxesResponse& list) {
+  for (auto& info : list.sandboxes) make_presentable(info);
+}
+template <typename Response>
+static void make_presentable(Response&) {}
+
 template <typename Response, typename Request>
 Task<Response> AgentClient::call(std::string method, Request request, std::chrono::steady_clock::duration timeout) {
   std::string target = std::string(agent::kService) + method;
@@ -11,7 +21,9 @@ Task<Response> AgentClient::call(std::string method, Request request, std::chron
   http::Headers headers;
   const std::string answer =
       co_await http::connect_unary(client_, std::move(target), std::move(headers), std::move(body), timeout);
-  co_return json::from_json<Response>(answer);
+  auto response = json::from_json<Response>(answer);
+  make_presentable(response);
+  co_return response;
 }
 
 Task<agent::SandboxInfo> AgentClient::create(agent::CreateSandboxRequest request) {

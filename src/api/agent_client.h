@@ -15,7 +15,8 @@ class AgentClient {
   // `client` must outlive this; its options carry the credentials.
   explicit AgentClient(http::Client& client) : client_(client) {}
 
-  // All throw Error with the agent's code, or unavailable / deadline_exceeded when it does not answer.
+  // All throw Error with the agent's code, or unavailable / deadline_exceeded when it does not answer. The
+  // reasons in what they return are fit to be stored and shown: http::presentable().
   Task<agent::SandboxInfo> create(agent::CreateSandboxRequest request);
   Task<> destroy(std::string sandbox_id);  // of an unknown id: succeeds
   Task<agent::SandboxInfo> pause(std::string sandbox_id);

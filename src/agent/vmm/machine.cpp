@@ -20,6 +20,14 @@ std::string_view telling_part(std::string_view console) {
   return console.substr(std::min(console.rfind(kKernelPanic), end_begins), limits::kErrorBytes);
 }
 
+// Hostile text, fit to be shown on a terminal and stored by a database: without control characters but line ends and tabs.
+std::string printable(std::string_view text) {
+  std::string out = sanitize_utf8(text);
+  for (char& c : out)
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f) c = ' ';
+  return out;
+}
+
 }  // namespace
 
 std::string_view to_string(Acceleration acceleration) noexcept {
@@ -63,7 +71,7 @@ std::string describe(const MachineEnd& end) {
   if (!end.detail.empty()) text += " (" + end.detail + ")";
   const std::string_view console = telling_part(end.console);
   if (end.cause == MachineEnd::Cause::stopped || console.empty()) return text;
-  return text + "; end of the guest's console: " + sanitize_utf8(console);
+  return text + "; end of the guest's console: " + printable(console);
 }
 
 void kill_machine(const MachineRecord& record) {

@@ -6,12 +6,16 @@
 #include "core/log/log.h"
 #include "cp/limits.h"
 #include "cp/service/host_news.h"
+#include "cp/worker/attempt.h"
 
 namespace wrenn::cp::worker {
 
 using service::Settle;
 using service::Settled;
 using store::Sandbox;
+
+// One capsule must not keep the others from being looked at: it would do so in every round.
+static constexpr std::string_view kNotMended = "a capsule was not mended; the next round tries again";
 
 Reconciler::Reconciler(async::Executor executor, db::Database& database, HostAgents& hosts,
                        service::Templates& templates, service::CapsuleService& capsules,
@@ -110,7 +114,8 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     const auto* fact = found == by_id.end() ? nullptr : found->second;
     auto settled = service::settle(row, fact, at, abandoned_before);
     if (settled.what != Settle::leave) {
-      co_await apply(host, row, std::move(settled), fact);
+      auto work = apply(host, row, std::move(settled), fact);
+      co_await attempt(kNotMended, std::move(work), id);
     } else if (const auto again = service::look_again_at(row, at)) {
       look_at(SteadyClock::now() + std::chrono::microseconds(again->us - at.us));
     }
@@ -118,8 +123,11 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
 
   for (auto seen = first_seen_.begin(); seen != first_seen_.end();)
     seen = by_id.contains(seen->first) ? std::next(seen) : first_seen_.erase(seen);
-  for (const auto& fact : facts.sandboxes)
-    if (!known.contains(fact.sandbox_id)) co_await look_at_unknown(host, fact);
+  for (const auto& fact : facts.sandboxes) {
+    if (known.contains(fact.sandbox_id)) continue;
+    auto work = look_at_unknown(host, fact);
+    co_await attempt(kNotMended, std::move(work), fact.sandbox_id);
+  }
 }
 
 Task<> Reconciler::apply(HostAgent& host, Sandbox row, Settled settled, const api::agent::SandboxInfo* fact) {
@@ -195,7 +203,8 @@ Task<> Reconciler::note_silence(HostAgent& host, std::vector<Sandbox> rows, std:
     settled.what = Settle::change;
     settled.change.to = missing;
     settled.change.reason = "host_unreachable";
-    co_await apply(host, row, std::move(settled), nullptr);
+    auto work = apply(host, row, std::move(settled), nullptr);
+    co_await attempt(kNotMended, std::move(work), row.id.text());
   }
 }
 

@@ -15,6 +15,12 @@ TEST_CASE("the end of a machine shows the end of its console") {
   CHECK(describe(end).size() < limits::kErrorBytes + 128);
 }
 
+TEST_CASE("a console's control characters are not repeated") {
+  const std::string console{"\0\x1b[31mred\x7f\r\n\tlast \xff words\0", 26};
+  CHECK(describe({.cause = MachineEnd::Cause::powered_off, .detail = "", .console = console}) ==
+        "the guest switched itself off; end of the guest's console:   [31mred  \n\tlast \xEF\xBF\xBD words ");
+}
+
 TEST_CASE("of a panic with a long stack, the line that says why is shown") {
   const std::string reason = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009";
   const std::string early = std::string(limits::kConsoleBytes / 2, 'b') + "\n[    5.86] ";
