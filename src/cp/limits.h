@@ -118,6 +118,7 @@ inline constexpr std::chrono::seconds kReconcilePeriod = 15s;
 inline constexpr std::chrono::seconds kHostLost =
     90s;  // without an answer: unreachable, its capsules missing
 inline constexpr std::chrono::seconds kSettleGrace = 5s;  // a transient row this young belongs to somebody
+inline constexpr std::chrono::seconds kAttendancePeriod = 2s;  // in which who works on one says so again
 inline constexpr std::chrono::seconds kUnsettledPeriod = 1s;  // between rounds while such a row is nobody's here
 // Between a failure that leaves a row to the reconciler and its round, and between two rounds that were asked for: what
 // happens at once becomes one round.

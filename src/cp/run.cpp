@@ -14,6 +14,7 @@
 #include "cp/routes.h"
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
+#include "cp/worker/attendance.h"
 #include "cp/worker/host_watch.h"
 #include "cp/worker/housekeeping.h"
 #include "cp/worker/reconciler.h"
@@ -41,6 +42,7 @@ class Core {
         database_figures_(database, services_.metrics),
         reconciler_(executor, database, services_.hosts, services_.templates, services_.capsules,
                     services_.metrics, config),
+        attendance_(database, services_.under_way),
         host_watch_(services_.hosts.local(), [this] { reconciler_.host_changed(); }),
         housekeeping_(executor, services_),
         team_sampler_(executor, database),
@@ -71,6 +73,7 @@ class Core {
 
   Task<> serve(net::Listener& listener, Task<> stop) {
     services_.background.spawn(reconciler_.run());
+    services_.background.spawn(attendance_.run());
     services_.background.spawn(host_watch_.run());
     services_.background.spawn(housekeeping_.run());
     services_.background.spawn(team_sampler_.run());
@@ -126,6 +129,7 @@ class Core {
   Services services_;
   DatabaseFigures database_figures_;
   worker::Reconciler reconciler_;
+  worker::Attendance attendance_;
   worker::HostWatch host_watch_;
   worker::Housekeeping housekeeping_;
   worker::TeamSampler team_sampler_;

@@ -45,10 +45,12 @@ Task<std::vector<Sandbox>> CapsuleService::fork(Caller caller, model::SandboxId 
   std::vector<Sandbox> children;
   api::agent::ForkSandboxRequest request;
   request.sandbox_id = id.text();
-  for (std::int64_t i = 0; i < input.count; ++i) {
-    const auto& child = children.emplace_back(child_of(parent, input, caller.actor));
+  for (std::int64_t i = 0; i < input.count; ++i)
+    children.push_back(child_of(parent, input, caller.actor));
+  // Who takes several rows takes them in this order, so that no two of them wait for each other.
+  std::sort(children.begin(), children.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  for (const auto& child : children)
     request.children.push_back({child.id.text(), child.timeout_sec, input.metadata});
-  }
   // In the transaction that looks at the parent once more: who destroys it later finds the rows.
   auto insert = [&](db::Connection& connection) {
     auto current = store::find_sandbox(connection, id);

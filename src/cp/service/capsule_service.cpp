@@ -356,7 +356,7 @@ Task<> CapsuleService::settle_now(Sandbox row, std::string why) {
       if (one.sandbox_id == id) fact = &one;
     // The grace of a young transient row protects other people's operations; this one was ours.
     auto aged = row;
-    aged.last_updated = UnixTime{};
+    aged.last_updated = aged.attended_at = UnixTime{};
     auto settled = settle(aged, fact, now());
     if (settled.what == Settle::change) co_await finish(row, std::move(settled.change), Told{why, false});
     if (settled.what == Settle::leave) on_unsettled();

@@ -2,6 +2,7 @@
 // began one waits for its end, for as long as it likes.
 #pragma once
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -106,6 +107,14 @@ class Operations {
   // True while an operation of this process works on the capsule.
   bool busy(const model::SandboxId& id) const noexcept { return busy_.contains(id); }
   std::size_t busy_capsules() const noexcept { return busy_.size(); }
+  // Those that operations of this process work on, in the order of their ids.
+  std::vector<model::SandboxId> capsules() const {
+    std::vector<model::SandboxId> all;
+    all.reserve(busy_.size());
+    for (const auto& [id, count] : busy_) all.push_back(id);
+    std::sort(all.begin(), all.end());
+    return all;
+  }
   // For what nobody waits for at all.
   async::Scope& scope() noexcept { return scope_; }
 

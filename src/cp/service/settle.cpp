@@ -58,19 +58,24 @@ static Settled settle_unknown(const store::Sandbox& row) {
   return {};
 }
 
+// When somebody was last at work on it, as far as the row knows.
+static UnixTime attended_at(const store::Sandbox& row) noexcept {
+  return std::max(row.last_updated, row.attended_at);
+}
+
 std::optional<UnixTime> look_again_at(const store::Sandbox& row, UnixTime at) {
   if (!is_transient(row.status)) return std::nullopt;
   return UnixTime{
-      std::max(row.last_updated.us + us(limits::kSettleGrace), at.us + us(limits::kUnsettledPeriod))};
+      std::max(attended_at(row).us + us(limits::kSettleGrace), at.us + us(limits::kUnsettledPeriod))};
 }
 
 Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at,
                UnixTime abandoned_before) {
   const bool transient = is_transient(row.status);
-  // Another process may have written this row a moment ago and not yet have asked the agent.
-  if (transient && row.last_updated >= abandoned_before &&
-      at.us - row.last_updated.us < us(limits::kSettleGrace))
-    return {};
+  // Another process may have written this row a moment ago and not yet have asked the agent, or wait for the
+  // agent's answer.
+  const auto attended = attended_at(row);
+  if (transient && attended >= abandoned_before && at.us - attended.us < us(limits::kSettleGrace)) return {};
   if (fact == nullptr || fact->status == stopped || fact->status == missing) return settle_unknown(row);
 
   if (row.status == stopping) {

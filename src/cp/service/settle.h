@@ -29,8 +29,9 @@ struct Settled {
 };
 
 // `fact` is null when the host answered and does not know the capsule. The caller has made sure that no
-// operation of this process works on the row. On rows last written before `abandoned_before` nobody at all
-// does: this process and the host's agent are younger.
+// operation of this process works on the row; whether one of another process does, the row told at `at`, when
+// it was read. On rows that nobody has attended to since `abandoned_before` nobody at all works: this process
+// and the host's agent are younger.
 Settled settle(const store::Sandbox& row, const api::agent::SandboxInfo* fact, UnixTime at,
                UnixTime abandoned_before = {});
 

@@ -9,7 +9,7 @@ static constexpr std::string_view kColumns =
     "revision, "
     "vcpus, memory_mb, disk_size_mb, timeout_sec, guest_ip, host_ip, metadata, created_at, last_updated, "
     "started_at, "
-    "last_active_at, access_token, by_type, by_id, by_name";
+    "last_active_at, access_token, by_type, by_id, by_name, attended_at";
 
 static model::Actor::Kind stored_actor_kind(std::string_view text) {
   using Kind = model::Actor::Kind;
@@ -45,6 +45,7 @@ static void read_into(Sandbox& sandbox, const db::Row& row) {
   sandbox.last_active_at = optional_time(row, 20);
   sandbox.access_token = row.text(21);
   sandbox.by = {stored_actor_kind(row.text(22)), std::string(row.text(23)), std::string(row.text(24))};
+  sandbox.attended_at = UnixTime{row.integer(25)};
 }
 
 static std::optional<Sandbox> query_one(db::Connection& connection, std::string_view sql,
@@ -58,7 +59,7 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
   static const std::string kInsert = fmt::format(
       "INSERT INTO sandboxes ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
       "$16, $17, "
-      "$18, $19, $20, $21, $22, $23, $24, $25)",
+      "$18, $19, $20, $21, $22, $23, $24, $25, $26)",
       kColumns);
   connection.execute(kInsert, {sandbox.id.text(),
                                sandbox.team.text(),
@@ -84,7 +85,8 @@ void insert_sandbox(db::Connection& connection, const Sandbox& sandbox) {
                                sandbox.access_token,
                                to_string(sandbox.by.kind),
                                sandbox.by.id,
-                               sandbox.by.name});
+                               sandbox.by.name,
+                               sandbox.attended_at.us});
 }
 
 std::optional<Sandbox> find_sandbox(db::Connection& connection, const model::SandboxId& id) {
@@ -179,6 +181,13 @@ std::optional<Sandbox> finish_change(db::Connection& connection, const model::Sa
 void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, UnixTime at) {
   connection.execute("UPDATE sandboxes SET last_active_at = $2, last_updated = $2 WHERE id = $1",
                      {id.text(), at.us});
+}
+
+void set_sandbox_attended(db::Connection& connection, const model::SandboxId& id, UnixTime at) {
+  connection.execute(
+      "UPDATE sandboxes SET attended_at = $2 WHERE id = $1 AND status IN ('pending', 'starting', 'pausing', "
+      "'resuming', 'stopping')",
+      {id.text(), at.us});
 }
 
 Reserved reserved_by(db::Connection& connection, const model::TeamId& team) {

@@ -39,6 +39,7 @@ struct Sandbox {
   std::optional<UnixTime> started_at, last_active_at;
   std::string access_token;  // of its envd; empty before it first runs
   model::Actor by;           // who began the operation that is under way, or the last one
+  UnixTime attended_at;      // when a process last said that it works on it; 0: never
 };
 
 // What a transition sets; absent members stay as they are.
@@ -85,6 +86,10 @@ std::optional<Sandbox> finish_change(db::Connection& connection, const model::Sa
 
 // Activity of the user: no change of state, so the revision stays.
 void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, UnixTime at);
+
+// A process works on it: no change at all, so revision and last_updated stay. One that is at rest stays as it
+// is.
+void set_sandbox_attended(db::Connection& connection, const model::SandboxId& id, UnixTime at);
 
 // What a team's capsules hold of the hosts at this moment: those that run, or are about to.
 struct Reserved {

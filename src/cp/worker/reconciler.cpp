@@ -63,6 +63,7 @@ Task<> Reconciler::round() {
     heard_before_ = store::host_last_heard(connection, id).value_or(UnixTime{});
     return store::live_sandboxes(connection, id);
   };
+  const auto read_at = now();
   auto rows = co_await database_.read(read);
 
   api::agent::ListSandboxesResponse facts;
@@ -90,11 +91,11 @@ Task<> Reconciler::round() {
     log::info("host agent answers", {{"host", id.text()}, {"address", host.host.address}});
   was_silent_ = false;
   if (changed) last_template_sync_ = {};
-  co_await compare(host, std::move(rows), std::move(facts));
+  co_await compare(host, std::move(rows), read_at, std::move(facts));
   co_await sync_templates_when_due();
 }
 
-Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
+Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows, UnixTime read_at,
                            api::agent::ListSandboxesResponse facts) {
   std::unordered_map<std::string_view, const api::agent::SandboxInfo*> by_id;
   for (const auto& fact : facts.sandboxes) by_id[fact.sandbox_id] = &fact;
@@ -110,13 +111,12 @@ Task<> Reconciler::compare(HostAgent& host, std::vector<Sandbox> rows,
     const auto found = by_id.find(id);
     known.insert(id);
     if (capsules_.busy(row.id)) continue;
-    const auto at = now();
     const auto* fact = found == by_id.end() ? nullptr : found->second;
-    auto settled = service::settle(row, fact, at, abandoned_before);
+    auto settled = service::settle(row, fact, read_at, abandoned_before);
     if (settled.what != Settle::leave) {
       auto work = apply(host, row, std::move(settled), fact);
       co_await attempt(kNotMended, std::move(work), id);
-    } else if (const auto again = service::look_again_at(row, at)) {
+    } else if (const auto at = now(); const auto again = service::look_again_at(row, at)) {
       look_at(SteadyClock::now() + std::chrono::microseconds(again->us - at.us));
     }
   }

@@ -29,7 +29,8 @@ class Reconciler {
   void host_changed() noexcept { look_at(last_round_ + limits::kWakeDelay); }
 
  private:
-  Task<> compare(HostAgent& host, std::vector<store::Sandbox> rows, api::agent::ListSandboxesResponse facts);
+  Task<> compare(HostAgent& host, std::vector<store::Sandbox> rows, UnixTime read_at,
+                 api::agent::ListSandboxesResponse facts);
   // `fact` is what the host says of it, if anything.
   Task<> apply(HostAgent& host, store::Sandbox row, service::Settled settled,
                const api::agent::SandboxInfo* fact);

@@ -3,8 +3,10 @@ import time
 
 import pytest
 from conftest import end, make
+from fake_agent import FakeAgent, late
 from own_database import SERVER
 from people import sign_up
+from waiting import in_background, wait_until
 
 pytestmark = pytest.mark.skipif(not SERVER, reason="several control planes share a PostgreSQL, not a SQLite file")
 
@@ -71,3 +73,25 @@ def test_one_ends_what_the_other_began(planes):
         first.wait_for_row(capsule, "stopped")
     calls = [call for call in first.agent.calls if call[0] == "DestroySandbox"][len(before):]
     assert sorted(call[1]["sandboxId"] for call in calls) == sorted(capsules)
+
+
+def test_one_leaves_alone_what_the_other_works_on(planes):
+    """A fork whose children the host does not know yet, and a pause that waits its turn there: both take longer than a row that
+    nobody works on is left alone (5 s), and the other process looks at them all the time."""
+    first, second = planes
+    parent, capsule = first.create(), first.create()
+    first.agent.on["ForkSandbox"] = late(8, FakeAgent.fork)
+    first.agent.on["PauseSandbox"] = late(8, FakeAgent.pause)
+    forked = in_background(lambda: first.post(f"/v1/capsules/{parent}/fork", {"count": 3}, headers={"Prefer": "wait=20"}))
+    paused = in_background(lambda: first.post(f"/v1/capsules/{capsule}/pause"))
+    wait_until(lambda: first.agent.called("ForkSandbox") and first.agent.called("PauseSandbox"))
+    children = [child["sandboxId"] for child in first.agent.called("ForkSandbox")[0]["children"]]
+    begun = {one: first.row(one) for one in (*children, capsule)}
+    time.sleep(6.5)
+    for one, row in begun.items():
+        after = first.row(one)
+        assert (after["status"], after["revision"], after["last_updated"]) == (row["status"], row["revision"], row["last_updated"])
+    told = forked()
+    assert [child["status"] for child in told.json["capsules"]] == ["running"] * 3, told.body
+    assert paused().json["status"] == "paused"
+    del first.agent.on["ForkSandbox"], first.agent.on["PauseSandbox"]

@@ -95,6 +95,22 @@ TEST_CASE("a young row has its grace, unless nobody can be at work on it") {
   CHECK_FALSE(look_again_at(row_in(running, 2), kNow).has_value());
 }
 
+TEST_CASE("an old row that somebody attends to is his, until he no longer does") {
+  auto row = row_in(pausing, 600);
+  row.attended_at = UnixTime{kNow.us - 4 * kSecond};
+  CHECK(outcome(row, nullptr) == "leave");
+  CHECK(look_again_at(row, kNow) == UnixTime{kNow.us + kSecond});
+  // Also when this process and the host's agent are younger than the row, but not than that word.
+  CHECK(settle(row, nullptr, kNow, row.attended_at).what == Settle::leave);
+  CHECK(settle(row, nullptr, kNow, UnixTime{row.attended_at.us + 1}).change.to == stopped);
+  row.attended_at = UnixTime{kNow.us - 5 * kSecond};
+  CHECK(outcome(row, nullptr) == "stopped");
+  // What is at rest has nobody at work on it.
+  auto at_rest = row_in(running);
+  at_rest.attended_at = kNow;
+  CHECK(outcome(at_rest, nullptr) == "stopped");
+}
+
 TEST_CASE("why a running capsule stands still is known for as long as it does") {
   const std::string full = std::string(api::agent::kHostDiskFull) + ": …";
   const auto still = fact_in(running, full);

@@ -152,6 +152,19 @@ TEST_CASE("a change sets what it names and keeps the rest", "[engine]") {
   });
 }
 
+TEST_CASE("a row that a process works on says so and is otherwise the same", "[engine]") {
+  for (const auto status : {pending, starting, running, pausing, paused, resuming, stopping, stopped, missing, error}) {
+    World world;
+    const auto row = world.insert(status);
+    CHECK(world.find(row.id)->attended_at == UnixTime{});
+    world.write([&](Connection& c) { store::set_sandbox_attended(c, row.id, UnixTime{40}); });
+    const auto attended = world.find(row.id);
+    CHECK(attended->attended_at == UnixTime{is_transient(status) ? 40 : 0});
+    CHECK(attended->revision == row.revision);
+    CHECK(attended->last_updated == row.last_updated);
+  }
+}
+
 TEST_CASE("the list: one team's, live, newest first", "[engine]") {
   World world;
   const auto old = world.insert(running, 10), young = world.insert(paused, 20);
