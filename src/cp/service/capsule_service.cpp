@@ -207,10 +207,13 @@ Task<> CapsuleService::destroy(Caller caller, model::SandboxId id) {
   if (const auto found = destroying_.find(id); found != destroying_.end()) {
     operation = found->second;
   } else {
-    std::vector<SandboxState> expected{pending,  starting, running, pausing, paused,
-                                       resuming, stopping, missing, error};
+    std::vector<SandboxState> expected{pending, starting, running, pausing, paused, resuming, missing, error};
     auto change = begin_to(stopping, limits::kStoppingDeadline, caller.actor);
     auto begun = [&](db::Connection& connection) {
+      auto before = store::find_sandbox(connection, id);
+      // Another destroy has begun, here or elsewhere, or was left to the reconciler. To begin it anew would
+      // keep it from its end.
+      if (before && before->status == stopping) return before;
       return transitions::begin(connection, id, expected, change, now());
     };
     const auto row = co_await database_.write(begun);
