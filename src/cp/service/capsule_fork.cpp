@@ -119,6 +119,7 @@ Task<std::vector<Sandbox>> CapsuleService::do_fork(std::vector<Sandbox> children
   std::vector<Sandbox> destroyed;
   auto write = [&](db::Connection& connection) {
     std::vector<Sandbox> rows;
+    destroyed.clear();
     for (std::size_t i = 0; i < children.size(); ++i) {
       const auto& child = children[i];
       auto row = transitions::finish(connection, child, changes[i], at);
@@ -139,11 +140,15 @@ Task<> CapsuleService::undo_fork(std::vector<Sandbox> children, std::string why)
   const auto at = now();
   const auto failed = change_to(error, std::move(why));
   auto write = [&](db::Connection& connection) {
-    for (const auto& child : children) transitions::finish(connection, child, failed, at);
+    std::vector<bool> changed;
+    for (const auto& child : children)
+      changed.push_back(transitions::finish(connection, child, failed, at).has_value());
+    return changed;
   };
-  co_await database_.write(write);
+  const auto changed = co_await database_.write(write);
   // The answer may have been lost on its way back. What cannot be cleaned now, the reconciler finds.
-  for (const auto& child : children) operations_.scope().spawn(clean_up_create(child));
+  for (std::size_t i = 0; i < children.size(); ++i)
+    operations_.scope().spawn(changed[i] ? clean_up_create(children[i]) : clean_up_quietly(children[i]));
   on_unsettled();
 }
 

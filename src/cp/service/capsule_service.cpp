@@ -107,8 +107,8 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
     // First the row, so that a user who asks sees it; then the host is cleaned, for the answer may have been
     // lost on its way back. If that fails too, the reconciler finds the orphan.
     auto failed = change_to(error, text_of(failure));
-    co_await finish(row, std::move(failed));
-    operations_.scope().spawn(clean_up_create(row));
+    const auto after_failure = co_await finish(row, std::move(failed));
+    operations_.scope().spawn(after_failure ? clean_up_create(row) : clean_up_quietly(row));
     throw_create_failure(failure);
   }
   info.metadata.insert(metadata.begin(), metadata.end());
@@ -261,6 +261,10 @@ Task<> CapsuleService::clean_up_create(Sandbox row) {
   if (!co_await destroy_on_agent(row)) co_return;
   auto tell = [&](db::Connection& connection) { transitions::publish_cleanup(connection, row, now()); };
   co_await database_.write(tell);
+}
+
+Task<> CapsuleService::clean_up_quietly(Sandbox row) {
+  (void)co_await destroy_on_agent(row);
 }
 
 Task<bool> CapsuleService::destroy_on_agent(Sandbox row) {
