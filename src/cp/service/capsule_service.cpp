@@ -1,5 +1,7 @@
 #include "cp/service/capsule_service.h"
 
+#include <algorithm>
+
 #include "api/errors.h"
 #include "core/json/fields.h"
 #include "core/log/log.h"
@@ -377,7 +379,13 @@ Task<Sandbox> CapsuleService::begin_change(model::TeamId team, model::SandboxId 
                                            std::vector<SandboxState> expected, Change change,
                                            std::string_view wanted) {
   const auto current = co_await get(team, id);
-  auto begun = [&](db::Connection& connection) {
+  auto begun = [&](db::Connection& connection) -> std::optional<Sandbox> {
+    const auto before = store::find_sandbox(connection, id);
+    if (!before || std::find(expected.begin(), expected.end(), before->status) == expected.end())
+      return std::nullopt;
+    // What is paused or has failed is not counted, and others may have taken its place.
+    if (store::is_reserved(change.to) && !store::is_reserved(before->status))
+      quotas_.admit(connection, before->team, {1, before->vcpus, before->memory_mb});
     return transitions::begin(connection, id, expected, change, now());
   };
   auto row = co_await database_.write(begun);

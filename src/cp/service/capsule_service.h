@@ -51,7 +51,7 @@ class CapsuleService {
   Task<store::Sandbox> get(model::TeamId team, model::SandboxId id);
 
   // Throw PublicError invalid_state when it is not running (paused), what throw_agent_failure() makes of the
-  // agent's.
+  // agent's; resume(), too, those of Quotas::admit().
   Task<store::Sandbox> pause(Caller caller, model::SandboxId id);
   Task<store::Sandbox> resume(Caller caller, model::SandboxId id, std::chrono::milliseconds patience);
   // Idempotent.
@@ -69,7 +69,8 @@ class CapsuleService {
   // Throws PublicError conflict for a name that is taken. An empty name is none.
   Task<Checkpoint> create_checkpoint(model::TeamId team, model::SandboxId id, std::string name);
   Task<std::vector<Checkpoint>> checkpoints(model::TeamId team, model::SandboxId id);
-  // Throw Error(not_found) for an unknown checkpoint.
+  // Throw Error(not_found) for an unknown checkpoint; rollback() of one that does not run, too, those of
+  // Quotas::admit().
   Task<> delete_checkpoint(model::TeamId team, model::SandboxId id, std::string which);
   Task<store::Sandbox> rollback(Caller caller, model::SandboxId id, std::string which,
                                 std::chrono::milliseconds patience);

@@ -56,7 +56,7 @@ class Quotas {
   // Both must outlive this.
   Quotas(const LimitsProvider& limits, const UsageProvider& usage) : limits_(limits), usage_(usage) {}
 
-  // In the transaction that inserts what is asked for. Throws PublicError (402) concurrent_sandbox_limit,
+  // In the transaction that begins what is asked for. Throws PublicError (402) concurrent_sandbox_limit,
   // vcpu_limit, memory_limit, usage_unavailable; what the database throws.
   void admit(db::Connection& connection, const model::TeamId& team, const TeamUsage& more) const;
 

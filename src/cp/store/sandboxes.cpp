@@ -201,6 +201,12 @@ Reserved reserved_by(db::Connection& connection, const model::TeamId& team) {
   return reserved;
 }
 
+bool is_reserved(SandboxState status) noexcept {
+  using enum SandboxState;
+  return status == pending || status == starting || status == running || status == pausing ||
+         status == resuming;
+}
+
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection) {
   std::map<SandboxState, std::int64_t> counts;
   connection.query(

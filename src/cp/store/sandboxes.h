@@ -96,6 +96,8 @@ struct Reserved {
   std::int64_t sandboxes = 0, vcpus = 0, memory_mb = 0;
 };
 Reserved reserved_by(db::Connection& connection, const model::TeamId& team);
+// Whether one in this status is counted there.
+bool is_reserved(SandboxState status) noexcept;
 
 // Without stopped and failed ones.
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection);

@@ -171,8 +171,25 @@ class TestLimits:
             answer = plane.post(f"/v1/capsules/{made[0]}/fork", {"count": 1})
             assert (answer.status, answer.code) == (402, code)
             assert plane.post("/v1/capsules", body, key=plane.add_key()).status == 201  # another team
-            # What is paused does not count.
-            assert plane.post(f"/v1/capsules/{made[0]}/pause").status == 200
-            assert plane.post("/v1/capsules", body).status == 201
+            # What is paused does not count, and so it has no place to come back to when another has taken it.
+            path = f"/v1/capsules/{made[0]}"
+            checkpoint = plane.post(f"{path}/checkpoints", {}).json["id"]
+            assert plane.post(f"{path}/rollback", {"checkpoint": checkpoint}).status == 200, "it has its own place"
+            assert plane.post(f"{path}/pause").status == 200
+            taken = plane.post("/v1/capsules", body).json["id"]
+            for answer in (plane.post(f"{path}/resume"), plane.post(f"{path}/rollback", {"checkpoint": checkpoint})):
+                assert (answer.status, answer.code) == (402, code)
+                assert plane.row(made[0])["status"] == "paused"
+            assert plane.agent.called("ResumeSandbox") == [] and len(plane.agent.called("RollbackSandbox")) == 1
+            assert plane.delete(f"/v1/capsules/{taken}").status == 204
+            assert plane.post(f"{path}/resume").json["status"] == "running"
+            # Nor does what has failed.
+            plane.agent.sandboxes[made[0]]["status"] = "error"
+            plane.wait_for_row(made[0], "error")
+            taken = plane.post("/v1/capsules", body).json["id"]
+            answer = plane.post(f"{path}/rollback", {"checkpoint": checkpoint})
+            assert (answer.status, answer.code) == (402, code)
+            assert plane.delete(f"/v1/capsules/{taken}").status == 204
+            assert plane.post(f"{path}/rollback", {"checkpoint": checkpoint}).json["status"] == "running"
         finally:
             end(plane)

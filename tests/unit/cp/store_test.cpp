@@ -165,6 +165,18 @@ TEST_CASE("a row that a process works on says so and is otherwise the same", "[e
   }
 }
 
+TEST_CASE("what counts as a team's is the same for a status and for a row", "[engine]") {
+  for (const auto status : {pending, starting, running, pausing, paused, resuming, stopping, stopped, missing, error}) {
+    World world;
+    world.insert(status);
+    world.write([&](Connection& c) {
+      const auto reserved = store::reserved_by(c, world.team);
+      CHECK(reserved.sandboxes == (store::is_reserved(status) ? 1 : 0));
+      CHECK(reserved.memory_mb == (store::is_reserved(status) ? 1024 : 0));
+    });
+  }
+}
+
 TEST_CASE("the list: one team's, live, newest first", "[engine]") {
   World world;
   const auto old = world.insert(running, 10), young = world.insert(paused, 20);
