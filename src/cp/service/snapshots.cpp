@@ -3,10 +3,9 @@
 #include "api/errors.h"
 #include "core/log/log.h"
 #include "cp/limits.h"
-#include "cp/service/audit.h"
 #include "cp/service/changes.h"
 #include "cp/service/failures.h"
-#include "cp/store/event_log.h"
+#include "cp/service/snapshot_events.h"
 
 namespace wrenn::cp::service {
 
@@ -52,42 +51,6 @@ static void throw_unless_free(SnapshotName what, const std::string& name) {
   throw_conflict("conflict", fmt::format("{} is being overwritten or deleted", name));
 }
 
-// --- what is told
-// -----------------------------------------------------------------------------------------------------
-
-// The resource is the name: that is how users know it.
-static model::Event happened(const model::Actor& by, std::string_view type, const Template& row) {
-  model::Event event;
-  event.type = type;
-  event.outcome = model::Outcome::success;
-  event.at = now();
-  event.team = row.team;
-  event.actor = by;
-  event.resource_type = "snapshot";
-  event.resource_id = row.name;
-  event.position = event.at.us;
-  return event;
-}
-
-static void publish(db::Connection& connection, const model::Event& event) {
-  store::publish(connection, event);
-  audit::Action entry = audit::kSnapshotCreate;
-  if (event.type == model::event::kSnapshotDelete)
-    entry = event.team == model::kPlatformTeam ? audit::kTemplateDelete : audit::kSnapshotDelete;
-  if (event.outcome == model::Outcome::error) entry.status = "error";
-  audit::Metadata metadata;
-  if (!event.error.empty()) metadata["error"] = event.error;
-  audit::write(connection, entry, event.team, event.actor, event.resource_id, metadata);
-}
-
-Task<> Snapshots::tell_failure(model::Actor by, std::string_view type, Template row, std::string why) {
-  auto event = happened(by, type, row);
-  event.outcome = model::Outcome::error;
-  event.error = std::move(why);
-  auto write = [&](db::Connection& connection) { publish(connection, event); };
-  co_await database_.write(write);
-}
-
 // --- create
 // ---------------------------------------------------------------------------------------------------------
 
@@ -96,7 +59,7 @@ Task<Template> Snapshots::create(Caller caller, SnapshotInput input) {
   auto capsule = co_await capsules_.get(caller.team, input.sandbox);
   if (capsule.status != running && capsule.status != paused) throw_wrong_state(capsule, "running or paused");
   hosts_.at(capsule.host);
-  auto reserved = co_await reserve(capsule, input);
+  auto reserved = co_await reserve(caller.actor, capsule, input);
   throw_unless_free(reserved.what, reserved.row.name);
   if (!changing_.insert(reserved.row.id).second) throw_changing(reserved.row.name);
   operations_.end_stage("snapshot", "admit", since);
@@ -106,7 +69,7 @@ Task<Template> Snapshots::create(Caller caller, SnapshotInput input) {
   co_return co_await end_of(operation);
 }
 
-Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput input) {
+Task<Snapshots::Reserved> Snapshots::reserve(model::Actor by, Sandbox capsule, SnapshotInput input) {
   const auto at = now();
   auto write = [&](db::Connection& connection) {
     const auto same_name = store::templates_named(connection, capsule.team, input.name);
@@ -119,12 +82,15 @@ Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput inpu
         break;
       case SnapshotName::abandoned:
         store::forget_template(connection, same_name.front(), at);
+        publish_abandoned_snapshot(connection, same_name.front());
         [[fallthrough]];
       case SnapshotName::fresh:
         row.id = model::TemplateId::random();
         row.team = capsule.team;
         row.type = store::kSnapshot;
         row.default_user = "root";
+        row.metadata = capsule.metadata;
+        row.by = by;
         row.created_at = at;
         row.making_until = after(at, limits::kSnapshotDeadline);
         store::begin_snapshot(connection, row);
@@ -139,6 +105,7 @@ Task<Snapshots::Reserved> Snapshots::reserve(Sandbox capsule, SnapshotInput inpu
 
 Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserved, bool then_destroy) {
   auto row = std::move(reserved.row);
+  const bool fresh = reserved.what != SnapshotName::replace;
   const ScopeGuard changed([this, id = row.id] { changing_.erase(id); });
   std::exception_ptr failure;
   api::agent::TemplateInfo made;
@@ -157,10 +124,8 @@ Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserve
   if (failure) {
     // When the control plane itself ends, the row stays as it is: the host's word settles it after the next
     // start.
-    if (!async::is_cancellation(failure)) {
-      co_await undo_create(row, capsule.host, reserved.what != SnapshotName::replace);
-      co_await tell_failure(by.actor, model::event::kSnapshotCreate, row, describe(failure));
-    }
+    if (!async::is_cancellation(failure))
+      co_await undo_create(by.actor, row, capsule.host, fresh, describe(failure));
     throw_agent_failure(failure);
   }
 
@@ -172,8 +137,10 @@ Task<Template> Snapshots::do_create(Caller by, Sandbox capsule, Reserved reserve
   row.created_at = now();
   row.making_until.reset();
   auto write = [&](db::Connection& connection) {
+    // Templates::sync may have learned it sooner, and told of it.
+    const bool told = fresh && !store::is_being_made(connection, row.id);
     const bool found = store::finish_snapshot(connection, row, capsule.host, made.generation);
-    if (found) publish(connection, happened(by.actor, model::event::kSnapshotCreate, row));
+    if (found && !told) publish_snapshot(connection, model::event::kSnapshotCreate, by.actor, row);
     return found;
   };
   const bool finished = co_await database_.write(write);
@@ -203,14 +170,20 @@ Task<> Snapshots::destroy_source(Caller by, model::SandboxId id) {
               {{"sandbox", id.text()}, {"error", describe(failure)}});
 }
 
-Task<> Snapshots::undo_create(Template row, model::HostId host, bool fresh) {
-  if (fresh) {
-    co_await forget(row);
-    operations_.scope().spawn(clean_up(host, row));
-  } else {
-    // The answer may have been lost on its way back: then the new generation counts, and its sizes.
-    operations_.scope().spawn(look_again());
-  }
+Task<> Snapshots::undo_create(model::Actor by, Template row, model::HostId host, bool fresh,
+                              std::string why) {
+  const auto at = now();
+  auto write = [&](db::Connection& connection) {
+    // What was taken for abandoned meanwhile has been told of; what the host has said to have stays.
+    if (fresh && !store::is_being_made(connection, row.id)) return false;
+    if (fresh) store::forget_template(connection, row, at);
+    publish_snapshot(connection, model::event::kSnapshotCreate, by, row, {why});
+    return true;
+  };
+  const bool undone = co_await database_.write(write);
+  if (fresh && undone) operations_.scope().spawn(clean_up(host, row));
+  // The answer may have been lost on its way back: then the new generation counts, and its sizes.
+  if (!fresh) operations_.scope().spawn(look_again());
   capsules_.on_unsettled();
 }
 
@@ -248,14 +221,19 @@ Task<Done> Snapshots::do_remove(model::Actor by, Template row) {
   }
   operations_.end_stage("delete template", "host", since);
   if (failure) {
-    if (!async::is_cancellation(failure))
-      co_await tell_failure(by, model::event::kSnapshotDelete, row, describe(failure));
+    if (!async::is_cancellation(failure)) {
+      const SnapshotEnd end{describe(failure)};
+      auto tell = [&](db::Connection& connection) {
+        publish_snapshot(connection, model::event::kSnapshotDelete, by, row, end);
+      };
+      co_await database_.write(tell);
+    }
     throw_agent_failure(failure);
   }
   const auto at = now();
   auto write = [&](db::Connection& connection) {
     store::forget_template(connection, row, at);
-    publish(connection, happened(by, model::event::kSnapshotDelete, row));
+    publish_snapshot(connection, model::event::kSnapshotDelete, by, row);
   };
   co_await database_.write(write);
   operations_.end_stage("delete template", "settle", since);
@@ -264,12 +242,6 @@ Task<Done> Snapshots::do_remove(model::Actor by, Template row) {
 
 // --- parts
 // ----------------------------------------------------------------------------------------------------------
-
-Task<> Snapshots::forget(Template row) {
-  const auto at = now();
-  auto write = [&](db::Connection& connection) { store::forget_template(connection, row, at); };
-  co_await database_.write(write);
-}
 
 Task<> Snapshots::delete_on(model::HostId host, const Template& row) {
   api::agent::DeleteTemplateRequest request;

@@ -1,6 +1,7 @@
 // Templates that teams make of their capsules (spec/rest-api.md §8). The capsule stays what it is.
 //
-// The end of each is told: the event and the entry of the audit log are written with the row.
+// The end of each is told once: the event and the entry of the audit log are written with the row, by whoever
+// changes it.
 //
 // The row comes first and holds the name; the agent is asked; the row says where the files are. If the agent
 // fails, a new row goes again and what may be on the host is deleted there; of a row that was to be
@@ -53,17 +54,15 @@ class Snapshots {
     SnapshotName what;
     store::Template row;
   };
-  Task<Reserved> reserve(store::Sandbox capsule, SnapshotInput input);
+  Task<Reserved> reserve(model::Actor by, store::Sandbox capsule, SnapshotInput input);
   Task<store::Template> do_create(Caller by, store::Sandbox capsule, Reserved reserved, bool then_destroy);
   Task<> destroy_source(Caller by, model::SandboxId id);
-  Task<> undo_create(store::Template row, model::HostId host, bool fresh);
+  Task<> undo_create(model::Actor by, store::Template row, model::HostId host, bool fresh, std::string why);
   Task<Done> do_remove(model::Actor by, store::Template row);
   Task<> delete_on(model::HostId host, const store::Template& row);
   // Tries; what is left, the next sync finds.
   Task<> clean_up(model::HostId host, store::Template row);
   Task<> look_again();
-  Task<> forget(store::Template row);
-  Task<> tell_failure(model::Actor by, std::string_view type, store::Template row, std::string why);
 
   Operations& operations_;
   db::Database& database_;

@@ -5,6 +5,7 @@
 #include "core/log/log.h"
 #include "cp/limits.h"
 #include "cp/service/failures.h"
+#include "cp/service/snapshot_events.h"
 
 namespace wrenn::cp::service {
 
@@ -127,7 +128,11 @@ Task<> Templates::sync() {
   const auto row = host;  // the write runs on another thread
   auto write = [&](db::Connection& connection) {
     store::set_host_facts(connection, row, at);
-    return store::follow_host_templates(connection, row.id, templates, asked_at, at);
+    auto followed = store::follow_host_templates(connection, row.id, templates, asked_at, at);
+    for (const auto& made : followed.made)
+      publish_snapshot(connection, model::event::kSnapshotCreate, made.by, made, {"", true});
+    for (const auto& abandoned : followed.abandoned) publish_abandoned_snapshot(connection, abandoned);
+    return followed;
   };
   auto followed = co_await database_.write(write);
   last_sync_ = asked;  // not before: who skips his own sync relies on what this one wrote
@@ -137,6 +142,12 @@ Task<> Templates::sync() {
 Task<> Templates::tidy(HostAgent& host, store::Followed followed) {
   for (const auto& [row, generation] : followed.adopted)
     log::warn("a snapshot that only its host knew is a template again",
+              {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
+  for (const auto& row : followed.made)
+    log::info("a snapshot is complete, as its host says",
+              {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
+  for (const auto& row : followed.abandoned)
+    log::warn("a snapshot was begun and never finished; its name is free again",
               {{"template", row.name}, {"id", row.id.text()}, {"team", row.team.text()}});
   for (const auto& [row, generation] : followed.refused)
     if (refused_.insert(row.id).second)

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/db/database.h"
+#include "model/actor.h"
 
 namespace wrenn::cp::store {
 
@@ -18,6 +19,14 @@ Id stored_id(std::string_view text) {
   const auto id = Id::parse(text);
   if (!id) throw_error(ErrorCode::data_loss, "the database holds \"{}\" where an id belongs", text);
   return *id;
+}
+
+// Throws Error(data_loss).
+inline model::Actor::Kind stored_actor_kind(std::string_view text) {
+  using Kind = model::Actor::Kind;
+  for (const auto kind : {Kind::user, Kind::api_key, Kind::system})
+    if (to_string(kind) == text) return kind;
+  throw_error(ErrorCode::data_loss, "the database holds the unknown actor \"{}\"", text);
 }
 
 inline std::optional<UnixTime> optional_time(const db::Row& row, int column) {

@@ -11,13 +11,6 @@ static constexpr std::string_view kColumns =
     "started_at, "
     "last_active_at, access_token, by_type, by_id, by_name, attended_at";
 
-static model::Actor::Kind stored_actor_kind(std::string_view text) {
-  using Kind = model::Actor::Kind;
-  for (const auto kind : {Kind::user, Kind::api_key, Kind::system})
-    if (to_string(kind) == text) return kind;
-  throw_error(ErrorCode::data_loss, "the database holds the unknown actor \"{}\"", text);
-}
-
 // Into an existing row: a list of a hundred reuses the memory of its strings.
 static void read_into(Sandbox& sandbox, const db::Row& row) {
   sandbox.id = stored_id<model::SandboxId>(row.text(0));

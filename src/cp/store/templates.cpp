@@ -8,7 +8,7 @@ namespace wrenn::cp::store {
 
 static constexpr std::string_view kColumns =
     "id, team_id, name, type, vcpus, memory_mb, size_bytes, default_user, default_env, metadata, created_at, "
-    "making_until";
+    "making_until, by_type, by_id, by_name";
 
 static Template read_template(const db::Row& row) {
   Template one;
@@ -24,7 +24,14 @@ static Template read_template(const db::Row& row) {
   one.metadata = row.text(9);
   one.created_at = UnixTime{row.integer(10)};
   if (!row.is_null(11)) one.making_until = UnixTime{row.integer(11)};
+  one.by = {stored_actor_kind(row.text(12)), std::string(row.text(13)), std::string(row.text(14))};
   return one;
+}
+
+static bool exists(db::Connection& connection, std::string_view sql, const std::vector<db::Param>& params) {
+  bool found = false;
+  connection.query(sql, params, [&](const db::Row&) { found = true; });
+  return found;
 }
 
 // With their places. What `sql` selects must be the platform's and one team's.
@@ -80,10 +87,12 @@ void begin_snapshot(db::Connection& connection, const Template& row) {
   std::optional<std::int64_t> making_until;
   if (row.making_until) making_until = row.making_until->us;
   static const std::string kInsert = fmt::format(
-      "INSERT INTO templates ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", kColumns);
-  connection.execute(
-      kInsert, {row.id.text(), row.team.text(), row.name, row.type, row.vcpus, row.memory_mb, row.size_bytes,
-                row.default_user, row.default_env, row.metadata, row.created_at.us, making_until});
+      "INSERT INTO templates ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+      kColumns);
+  connection.execute(kInsert, {row.id.text(), row.team.text(), row.name, row.type, row.vcpus, row.memory_mb,
+                               row.size_bytes, row.default_user, row.default_env, row.metadata,
+                               row.created_at.us, making_until, to_string(row.by.kind), row.by.id,
+                               row.by.name});
 }
 
 static void set_place(db::Connection& connection, const model::TemplateId& id, const model::HostId& host,
@@ -107,6 +116,11 @@ bool finish_snapshot(db::Connection& connection, const Template& row, const mode
   return true;
 }
 
+bool is_being_made(db::Connection& connection, const model::TemplateId& id) {
+  return exists(connection, "SELECT 1 FROM templates WHERE id = $1 AND making_until IS NOT NULL",
+                {id.text()});
+}
+
 void forget_template(db::Connection& connection, const Template& row, UnixTime at) {
   connection.execute(
       "INSERT INTO deleted_templates (id, team_id, deleted_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -123,12 +137,6 @@ bool may_adopt(const Unknown& unknown, const Template& told) noexcept {
 
 // --- what hosts have
 // -----------------------------------------------------------------------------------------
-
-static bool exists(db::Connection& connection, std::string_view sql, const std::vector<db::Param>& params) {
-  bool found = false;
-  connection.query(sql, params, [&](const db::Row&) { found = true; });
-  return found;
-}
 
 static Unknown look_at(db::Connection& connection, const model::HostId& host, const Template& told) {
   Unknown unknown;
@@ -188,9 +196,11 @@ static void follow_snapshot(db::Connection& connection, const model::HostId& hos
   }
   if (row.created_at >= asked) return;
   connection.execute(
-      "UPDATE templates SET vcpus = $2, memory_mb = $3, size_bytes = $4, making_until = NULL WHERE id = $1",
-      {row.id.text(), told.row.vcpus, told.row.memory_mb, told.row.size_bytes});
+      "UPDATE templates SET vcpus = $2, memory_mb = $3, size_bytes = $4, default_user = $5, "
+      "making_until = NULL WHERE id = $1",
+      {row.id.text(), told.row.vcpus, told.row.memory_mb, told.row.size_bytes, told.row.default_user});
   set_place(connection, row.id, host, told.generation);
+  if (row.making_until) followed.made.push_back(row);
 }
 
 Followed follow_host_templates(db::Connection& connection, const model::HostId& host,
@@ -216,9 +226,9 @@ Followed follow_host_templates(db::Connection& connection, const model::HostId& 
       "SELECT {} FROM templates t WHERE making_until < $1 "
       "AND NOT EXISTS (SELECT 1 FROM template_hosts h WHERE h.template_id = t.id)",
       kColumns);
-  std::vector<Template> abandoned;
-  connection.query(kAbandoned, {at.us}, [&](const db::Row& row) { abandoned.push_back(read_template(row)); });
-  for (const auto& row : abandoned) forget_template(connection, row, at);
+  connection.query(kAbandoned, {at.us},
+                   [&](const db::Row& row) { followed.abandoned.push_back(read_template(row)); });
+  for (const auto& row : followed.abandoned) forget_template(connection, row, at);
   return followed;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/db/database.h"
+#include "model/actor.h"
 #include "model/ids.h"
 
 namespace wrenn::cp::store {
@@ -29,6 +30,7 @@ struct Template {
   std::string metadata = "{}";     // JSON object of strings
   UnixTime created_at;             // of a snapshot: of its newest generation
   std::optional<UnixTime> making_until;
+  model::Actor by;                   // who asked for a snapshot
   std::vector<model::HostId> hosts;  // where its files are
 };
 
@@ -48,6 +50,8 @@ void begin_snapshot(db::Connection& connection, const Template& row);
 // was deleted meanwhile.
 bool finish_snapshot(db::Connection& connection, const Template& row, const model::HostId& host,
                      const std::string& generation);
+// Whether the row is there and has only been begun.
+bool is_being_made(db::Connection& connection, const model::TemplateId& id);
 // The row goes, its id is remembered.
 void forget_template(db::Connection& connection, const Template& row, UnixTime at);
 
@@ -59,12 +63,16 @@ struct Followed {
   std::vector<HostedTemplate> deleted;  // the host still has them
   std::vector<HostedTemplate> adopted;  // rows again
   std::vector<HostedTemplate> refused;  // nobody's, and not to be taken up
+  std::vector<Template> made;           // had only been begun, and is complete now
+  std::vector<Template> abandoned;      // had only been begun, and is deleted
 };
 // Makes the rows agree with what `host` answered when it was asked at `asked`.
 //
 // Base templates of the platform are added, updated, and vanish when no host has them. A snapshot that the
 // host no longer has loses its place there and keeps its row: the files may come back. One that only the host
 // knows is taken up if may_adopt() says so. What was made after `asked` is left alone: the answer is older.
+// What had only been begun is complete with the host's word, also while its operation waits for the agent's
+// answer.
 Followed follow_host_templates(db::Connection& connection, const model::HostId& host,
                                const std::vector<HostedTemplate>& told, UnixTime asked, UnixTime at);
 

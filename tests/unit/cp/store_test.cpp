@@ -399,14 +399,28 @@ TEST_CASE("a snapshot that was begun and given up", "[engine]") {
   world.write([&](Connection& c) {
     for (auto* one : {&waits, &late, &there}) {
       one->row.making_until = UnixTime{one == &waits ? 1000 : 300};
+      one->row.by = {model::Actor::Kind::api_key, "key-x", "k"};
       store::begin_snapshot(c, one->row);
     }
+    CHECK(store::is_being_made(c, there.row.id));
+    there.row.default_user = "dev";
     const auto followed = follow(c, world, {there}, 301);
     CHECK(followed.adopted.empty());
     CHECK(usable_names(c, world) == Names{"there"});  // the agent went on when its control plane died
+    CHECK(store::usable_templates(c, world.team)[0].default_user == "dev");
+    REQUIRE(followed.made.size() == 1);
+    CHECK(followed.made[0].id == there.row.id);
+    CHECK(followed.made[0].by.name == "k");
+    REQUIRE(followed.abandoned.size() == 1);
+    CHECK(followed.abandoned[0].id == late.row.id);
+    CHECK_FALSE(store::is_being_made(c, there.row.id));
+    CHECK_FALSE(store::is_being_made(c, late.row.id));
     CHECK(store::templates_named(c, world.team, "waits").size() == 1);
     CHECK(store::templates_named(c, world.team, "late").empty());
-    CHECK(follow(c, world, {there, late}, 302).deleted.size() == 1);
+    const auto again = follow(c, world, {there, late}, 302);
+    CHECK(again.deleted.size() == 1);
+    CHECK(again.made.empty());
+    CHECK(again.abandoned.empty());
   });
 }
 
