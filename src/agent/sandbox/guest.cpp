@@ -183,10 +183,15 @@ Task<> Guest::introduce(const Record& record, std::string previous_token) {
     co_await async::sleep(limits::kHealthInterval);
     request.timestamp = precise_time(now());
   }
+  co_await correct_clock(record.sandbox_id, sent);
+}
+
+// A time that was under way for long, since `sent`, was late when it arrived: it is told again.
+Task<> Guest::correct_clock(std::string sandbox_id, SteadyTime sent) {
   auto travel = SteadyClock::now() - sent;
   for (int i = 1; i < kClockTries && travel > kClockTravel; ++i) {
     sent = SteadyClock::now();
-    (void)co_await set_clock(record.sandbox_id);
+    (void)co_await set_clock(sandbox_id);
     travel = SteadyClock::now() - sent;
   }
 }
@@ -281,7 +286,11 @@ Task<bool> Guest::freeze(std::chrono::steady_clock::duration timeout) {
 
 // Its clock stood still with it.
 Task<> Guest::unfreeze(std::string sandbox_id) {
-  if (!co_await set_clock(std::move(sandbox_id))) (void)co_await post("/unfreeze", limits::kHoldUsers);
+  const auto sent = SteadyClock::now();
+  if (co_await set_clock(sandbox_id))
+    co_await correct_clock(std::move(sandbox_id), sent);
+  else
+    (void)co_await post("/unfreeze", limits::kHoldUsers);
 }
 
 Task<std::optional<api::envd::Metrics>> Guest::metrics() {

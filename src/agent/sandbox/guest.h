@@ -7,6 +7,7 @@
 #include "agent/journal.h"
 #include "agent/vmm/machine.h"
 #include "api/envd_client.h"
+#include "core/base/clock.h"
 #include "core/http/client.h"
 
 namespace wrenn::agent::sandbox {
@@ -57,6 +58,7 @@ class Guest {
   Task<> introduce(const Record& record, std::string previous_token);
   Task<bool> post(std::string path, std::chrono::steady_clock::duration timeout);
   Task<bool> set_clock(std::string sandbox_id);
+  Task<> correct_clock(std::string sandbox_id, SteadyTime sent);
 
   async::Executor executor_;
   http::Client client_;
