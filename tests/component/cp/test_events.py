@@ -53,12 +53,23 @@ class Listener:
         self.connection.close()
 
 
+def once_served(plane, *args, **more):
+    """A listener; a process that has just been started may ask for patience at first (503)."""
+    opened = []
+
+    def is_served():
+        opened.append(Listener(plane, *args, **more))
+        return opened[-1].response.status != 503
+    wait_until(is_served)
+    return opened[-1]
+
+
 @pytest.fixture
 def listen(plane):
     opened = []
 
     def start(*args, **more):
-        opened.append(Listener(plane, *args, **more))
+        opened.append(once_served(plane, *args, **more))
         return opened[-1]
     yield start
     for one in opened:
@@ -135,7 +146,7 @@ def test_a_restart_is_the_end_and_nothing_is_missed(plane, listen):
 def test_many_listeners():
     plane = make()
     try:
-        listeners = [Listener(plane) for _ in range(200)]
+        listeners = [once_served(plane) for _ in range(200)]
         wait_until(lambda: all(one.lines for one in listeners))
         plane.create()
         wait_until(lambda: all(one.types() == ["capsule.create"] for one in listeners), seconds=5)
@@ -159,12 +170,8 @@ def test_before_events_can_be_read(path):
         assert (refused.response.status, json.load(refused.response)["error"]["code"]) == (503, "overloaded")
         with plane.database() as database:
             database.execute("ALTER TABLE streams_away RENAME TO event_streams")
-        opened = []
-
-        def is_served():
-            opened.append(Listener(plane, path=path, token=admin.token))
-            return opened[-1].response.status == 200
-        wait_until(is_served)
-        opened[-1].socket.shutdown(2)
+        served = once_served(plane, path=path, token=admin.token)
+        assert served.response.status == 200
+        served.socket.shutdown(2)
     finally:
         end(plane)
