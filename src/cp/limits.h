@@ -69,14 +69,14 @@ inline constexpr std::chrono::seconds kGatewayKnownFor =
 inline constexpr std::size_t kGatewayKnown = 10'000;
 inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when the control plane ends
 
-// Credentials.
-inline constexpr std::chrono::seconds kCredentialCacheTtl = 10s;
-inline constexpr std::size_t kCredentialCacheEntries = 10'000;
-inline constexpr std::chrono::seconds kCredentialUsedPeriod = 60s;  // last_used and used_at are at most this old
 // Bodies of requests that are read as a whole. Who has not shown yet who he is needs an address, a password and a name.
 inline constexpr std::chrono::seconds kBodyTime = 60s;
 inline constexpr std::uint64_t kOpenBodyBytes = 16 * 1024;
 
+// Credentials.
+inline constexpr std::chrono::seconds kCredentialCacheTtl = 10s;
+inline constexpr std::size_t kCredentialCacheEntries = 10'000;
+inline constexpr std::chrono::seconds kCredentialUsedPeriod = 60s;  // last_used and used_at are at most this old
 inline constexpr std::chrono::seconds kCredentialCheckPeriod = 15s;  // of streams, beside what is announced
 inline constexpr std::chrono::hours kSessionIdle = 24h * 7;      // a session that is not used ends
 inline constexpr std::chrono::hours kSessionLifetime = 24h * 30;  // and any session, after its sign-in
@@ -89,6 +89,8 @@ inline constexpr std::chrono::minutes kPasswordResetLife = 15min;
 inline constexpr std::chrono::minutes kOauthLife = 10min;  // to the provider and back
 inline constexpr std::size_t kOauthThreads = 2;            // questions to providers at once
 inline constexpr std::chrono::hours kPurgeAfter = 24h * 15;  // a deleted account
+// Before a mail is tried again that the server did not take yet, or that did not reach it: greylisting wants minutes.
+inline constexpr std::array<std::chrono::milliseconds, 3> kMailPauses{5s, 1min, 4min};
 inline constexpr std::int64_t kAdminPageRows = 100;
 inline constexpr std::int64_t kUserSearchRows = 10;
 inline constexpr std::int64_t kAuditRows = 50, kAuditRowsMax = 200;
@@ -97,8 +99,6 @@ inline constexpr std::int64_t kAuditRows = 50, kAuditRowsMax = 200;
 inline constexpr int kAddressBurst = 20;  // by one network address
 inline constexpr std::chrono::milliseconds kAddressPeriod = 3s;
 inline constexpr int kAccountBurst = 10;  // at one account, from wherever
-// Before a mail is tried again that the server did not take yet, or that did not reach it: greylisting wants minutes.
-inline constexpr std::array<std::chrono::milliseconds, 3> kMailPauses{5s, 1min, 4min};
 inline constexpr std::chrono::milliseconds kAccountPeriod = 30s;
 inline constexpr int kMailBurst = 3;  // mails to one address that anybody can ask for
 inline constexpr std::chrono::milliseconds kMailPeriod = 5min;
