@@ -278,8 +278,9 @@ class TestTemplates:
         go_on.set()
         assert first().status == 201
         world.agent.on["DeleteTemplate"], go_on = held(FakeAgent.delete_template)
+        before = len(world.agent.called("DeleteTemplate"))
         delete = in_background(lambda: world.admin.delete("/v1/admin/templates/slow"))
-        wait_until(lambda: world.agent.called("DeleteTemplate"))
+        wait_until(lambda: len(world.agent.called("DeleteTemplate")) > before)
         assert world.admin.delete("/v1/admin/templates/slow").status == 409
         go_on.set()
         assert delete().status == 204
