@@ -214,9 +214,11 @@ def test_a_late_rollback_is_answered_early(impatient):
     plane = impatient
     capsule = plane.create()
     checkpoint(plane, capsule, "a")
-    plane.agent.on["RollbackSandbox"] = late(0.8, FakeAgent.rollback)
+    plane.agent.on["RollbackSandbox"], go_on = held(FakeAgent.rollback)
     assert rollback(plane, capsule, "a").json["status"] == "starting"
+    go_on.set()
     plane.wait_for_row(capsule, "running")
+    plane.agent.on["RollbackSandbox"] = late(0.8, FakeAgent.rollback)
     assert rollback(plane, capsule, "a", headers={"Prefer": "wait=10"}).json["status"] == "running"
 
 

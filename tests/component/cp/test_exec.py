@@ -104,7 +104,7 @@ class TestForeground:
             guest.scripts[name] = [start(7)] + [piece] * 16 + [("wait",), end(0)]
             guest.wait[name] = threading.Event()
             return in_background(lambda: shared.post(f"/v1/capsules/{capsule}/exec", {"cmd": name}))
-        answers = [wait() for wait in [command(f"x{n}") for n in range(9)]]
+        answers = [wait(60) for wait in [command(f"x{n}") for n in range(9)]]
         refused = [answer for answer in answers if answer.status != 200]
         assert refused and len(refused) < 9
         for answer in refused:
@@ -115,10 +115,12 @@ class TestForeground:
         assert again().status == 200
 
     def test_the_client_goes_away(self, shared, capsule, guest):
-        guest.scripts["x"] = [start(7), ("sleep", 0.5), end(0)]
+        guest.wait["x"] = threading.Event()
+        guest.scripts["x"] = [start(7), ("wait",), end(0)]
         with pytest.raises(OSError):
             shared.post(f"/v1/capsules/{capsule}/exec", {"cmd": "x"}, timeout=0.2)
-        time.sleep(0.6)
+        guest.wait["x"].set()
+        time.sleep(0.1)
         guest.scripts.clear()
         assert run(shared, capsule).status == 200
 

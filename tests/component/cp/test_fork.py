@@ -65,12 +65,13 @@ def test_of_a_paused_capsule(plane):
 def test_of_what_is_neither(slow):
     plane = slow
     parent = plane.create()
-    plane.agent.on["PauseSandbox"] = late(0.8, FakeAgent.pause)
+    plane.agent.on["PauseSandbox"], go_on = held(FakeAgent.pause)
     pausing = in_background(lambda: plane.post(f"/v1/capsules/{parent}/pause"))
     plane.wait_for_row(parent, "pausing")
     answer = fork(plane, parent)
     assert (answer.status, answer.code, answer.message) == (409, "invalid_state",
                                                             "sandbox is not running or paused (status: pausing)")
+    go_on.set()
     assert pausing().status == 200
     plane.delete(f"/v1/capsules/{parent}")
     assert fork(plane, parent).status == 409
@@ -172,11 +173,13 @@ def test_the_client_goes_away(plane):
 def test_a_late_fork_is_answered_early(impatient):
     plane = impatient
     parent = plane.create()
-    plane.agent.on["ForkSandbox"] = late(1.0, FakeAgent.fork)
+    plane.agent.on["ForkSandbox"], go_on = held(FakeAgent.fork)
     answer = fork(plane, parent, count=2)
     assert (answer.status, [child["status"] for child in answer.json["capsules"]]) == (201, ["starting"] * 2)
+    go_on.set()
     for child in answer.json["capsules"]:
         plane.wait_for_row(child["id"], "running")
+    plane.agent.on["ForkSandbox"] = late(1.0, FakeAgent.fork)
     answer = plane.post(f"/v1/capsules/{parent}/fork", {}, headers={"Prefer": "wait=10"})
     assert answer.headers["Preference-Applied"] == "wait=10"
     assert answer.json["capsules"][0]["status"] == "running"
@@ -223,7 +226,7 @@ def test_two_forks_of_one_parent(plane):
 
 def test_a_crash_in_the_middle(plane):
     parent = plane.create()
-    plane.agent.on["ForkSandbox"] = late(1.0, FakeAgent.fork)
+    plane.agent.on["ForkSandbox"], go_on = held(FakeAgent.fork)
 
     def ask():
         try:
@@ -235,6 +238,7 @@ def test_a_crash_in_the_middle(plane):
     plane.stop(9)
     ids = children_asked_for(plane)
     assert {plane.row(child)["status"] for child in ids} == {"starting"}
+    go_on.set()
     plane.start()
     # The agent went on; the rows follow it, and no child is without one.
     for child in ids:

@@ -220,11 +220,12 @@ def test_the_agent_dies_in_the_middle_of_create(plane):
 
 
 def test_destroy_during_create(plane):
-    plane.agent.on["CreateSandbox"] = late(1.0, FakeAgent.create)
+    plane.agent.on["CreateSandbox"], go_on = held(FakeAgent.create)
     created = in_background(lambda: plane.post("/v1/capsules", {}))
     wait_until(lambda: plane.agent.called("CreateSandbox"))
     capsule = plane.agent.called("CreateSandbox")[0]["sandboxId"]
     assert plane.delete(f"/v1/capsules/{capsule}").status == 204
+    go_on.set()
     answer = created()
     assert (answer.status, answer.code) == (409, "conflict")
     assert plane.row(capsule)["status"] == "stopped"
@@ -372,12 +373,13 @@ def test_the_first_call_after_a_restart_of_the_agent(slow):
 
 
 def test_a_crash_of_the_control_plane_in_the_middle_of_create(plane):
-    plane.agent.on["CreateSandbox"] = late(1.0, FakeAgent.create)
+    plane.agent.on["CreateSandbox"], go_on = held(FakeAgent.create)
     in_background(lambda: _ignore_failure(lambda: plane.post("/v1/capsules", {})))
     wait_until(lambda: plane.agent.called("CreateSandbox"))
     capsule = plane.agent.called("CreateSandbox")[0]["sandboxId"]
     plane.stop(9)
     assert plane.row(capsule)["status"] == "starting"
+    go_on.set()
     plane.start()
     # The agent went on; after the grace for other processes' operations the row follows it.
     assert plane.wait_for_row(capsule, "running", seconds=15)["host_ip"] == "10.11.0.2"

@@ -288,7 +288,7 @@ def test_the_capsule_is_destroyed_meanwhile(plane):
 
 def test_a_crash_in_the_middle(plane):
     capsule = plane.create()
-    plane.agent.on["CreateSnapshot"] = late(1.0, FakeAgent.create_snapshot)
+    plane.agent.on["CreateSnapshot"], go_on = held(FakeAgent.create_snapshot)
 
     def ask():
         try:
@@ -300,6 +300,7 @@ def test_a_crash_in_the_middle(plane):
     plane.stop(9)
     assert rows(plane) == [("mine",)]
     plane.start()
+    go_on.set()
     # The agent went on: the row that was begun gets what is there.
     wait_until(lambda: on_agent(plane))
     sync(plane)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 from conftest import end, make
-from fake_agent import FakeAgent, late
+from fake_agent import FakeAgent, held
 from own_database import SERVER
 from people import sign_up
 from waiting import in_background, wait_until
@@ -23,7 +23,7 @@ def planes():
     assert code == 0 and "task failed" not in log, log[-4000:]
 
 
-def soon(check, seconds=3):
+def soon(check, seconds=6):
     """Long before what the other process remembers is over (10 s)."""
     deadline = time.monotonic() + seconds
     while not check():
@@ -80,8 +80,8 @@ def test_one_leaves_alone_what_the_other_works_on(planes):
     nobody works on is left alone (5 s), and the other process looks at them all the time."""
     first, second = planes
     parent, capsule = first.create(), first.create()
-    first.agent.on["ForkSandbox"] = late(8, FakeAgent.fork)
-    first.agent.on["PauseSandbox"] = late(8, FakeAgent.pause)
+    first.agent.on["ForkSandbox"], fork_on = held(FakeAgent.fork)
+    first.agent.on["PauseSandbox"], pause_on = held(FakeAgent.pause)
     forked = in_background(lambda: first.post(f"/v1/capsules/{parent}/fork", {"count": 3}, headers={"Prefer": "wait=20"}))
     paused = in_background(lambda: first.post(f"/v1/capsules/{capsule}/pause"))
     wait_until(lambda: first.agent.called("ForkSandbox") and first.agent.called("PauseSandbox"))
@@ -91,6 +91,8 @@ def test_one_leaves_alone_what_the_other_works_on(planes):
     for one, row in begun.items():
         after = first.row(one)
         assert (after["status"], after["revision"], after["last_updated"]) == (row["status"], row["revision"], row["last_updated"])
+    fork_on.set()
+    pause_on.set()
     told = forked()
     assert [child["status"] for child in told.json["capsules"]] == ["running"] * 3, told.body
     assert paused().json["status"] == "paused"
