@@ -133,7 +133,9 @@ def test_every_figure_is_told_and_moves():
         listener = http.client.HTTPConnection("127.0.0.1", plane.port, timeout=10)
         listener.request("GET", "/v1/events/stream", headers={"X-API-Key": plane.key})
         assert listener.getresponse().status == 200
-        wait_until(lambda: series(plane)["wrenn_cp_dead_letters"][""] == 4)  # create, pause, create, destroy
+        # Of each channel: create, pause, create, destroy. Neither waits for the other.
+        wait_until(lambda: series(plane)["wrenn_cp_dead_letters"][""] == 4
+                   and series(plane)["wrenn_cp_delivery_attempts_total"].get('{result="delivered"}') == 4)
         now = series(plane)
         assert set(now) == set(documented)
         for name, labels in documented.items():
