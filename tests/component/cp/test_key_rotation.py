@@ -221,6 +221,7 @@ def test_while_secrets_are_written(plane, receiver):
         rotations.append(rotate(plane))
         keys.add(read(key_file(plane)))
         time.sleep(0.05)
+    wait_until(lambda: len(answers) > 20 or failures, 60)
     stop.set()
     for one in writers:
         one.join()
