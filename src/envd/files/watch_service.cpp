@@ -191,9 +191,12 @@ Task<std::string> WatchService::events(wire::WatcherMessage message, Call) {
                 sanitize_utf8(message.watcher_id.substr(0, 100)));
   const auto polled = found->second;
   polled->asked = SteadyClock::now();
-  // What has happened before this call belongs into its answer.
+  // What has happened before this call belongs into its answer, also when everything is so busy that reading
+  // it takes time; for what happens meanwhile nobody waits.
+  const auto news_end = polled->watcher->end_of_news();
   const auto until = polled->asked + limits::kWatcherSettle;
-  while (!polled->over && !polled->removed && polled->watcher->has_news() && SteadyClock::now() < until)
+  while (!polled->over && !polled->removed && polled->watcher->has_news() &&
+         polled->watcher->returned() < news_end && SteadyClock::now() < until)
     co_await polled->changed.wait_for(until - SteadyClock::now());
   if (polled->json.empty() && polled->failure) {
     Error failure = *polled->failure;

@@ -101,11 +101,6 @@ bool is_gone(int error) noexcept {
   return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG || error == EACCES;
 }
 
-std::uint64_t queued_bytes(sys::FdView fd) noexcept {
-  int bytes = 0;
-  return ::ioctl(fd.get(), FIONREAD, &bytes) == 0 ? static_cast<std::uint64_t>(bytes) : 0;
-}
-
 [[noreturn]] void throw_lost(std::string_view why) {
   throw_error(ErrorCode::data_loss, "file system events were lost ({}): list the directory and watch it anew",
               why);
@@ -138,6 +133,11 @@ WatchTree::~WatchTree() {
   budget_->directories -= directories_.size();
 }
 
+std::uint64_t WatchTree::queued() const noexcept {
+  int bytes = 0;
+  return ::ioctl(fd_.get(), FIONREAD, &bytes) == 0 ? static_cast<std::uint64_t>(bytes) : 0;
+}
+
 WatchBatch WatchTree::read() {
   WatchBatch batch;
   const auto buffer = std::make_unique_for_overwrite<char[]>(limits::kWatchReadBytes);
@@ -146,6 +146,7 @@ WatchBatch WatchTree::read() {
   const auto size = static_cast<std::size_t>(got);
   const std::uint64_t before = read_bytes_;
   read_bytes_ += size;
+  batch.queue_bytes = size;
   batch_ = &batch;
   owners_.reset();
   try {
@@ -325,7 +326,7 @@ void WatchTree::scan(Wd top, Tell tell_of_top) {
       }
     }
   }
-  if (!scanned_.empty()) scanned_until_ = read_bytes_ + queued_bytes(fd_);
+  if (!scanned_.empty()) scanned_until_ = read_bytes_ + queued();
 }
 
 bool WatchTree::was_scanned(Wd directory, std::string_view name) {

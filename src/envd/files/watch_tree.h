@@ -35,6 +35,7 @@ struct WatchBudget {
 
 struct WatchBatch {
   std::vector<std::string> events;  // JSON of a FilesystemEvent each, oldest first
+  std::uint64_t queue_bytes = 0;    // how much of the kernel's queue these were
   // After these something was lost, and the tree is of no use any more: data_loss when it was too much at a
   // time, resource_exhausted when there are too many directories.
   std::optional<Error> failure;
@@ -52,6 +53,8 @@ class WatchTree {
   WatchTree& operator=(const WatchTree&) = delete;
 
   sys::FdView fd() const noexcept { return fd_; }
+  // How much the kernel has for read(), in bytes of its queue. Also while another thread reads.
+  std::uint64_t queued() const noexcept;
   // At most limits::kWatchReadBytes of what is queued; nothing when nothing is.
   WatchBatch read();
 

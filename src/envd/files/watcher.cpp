@@ -1,10 +1,10 @@
 #include "envd/files/watcher.h"
 
 #include <fcntl.h>
-#include <poll.h>
 
 #include "core/async/timeout.h"
 #include "core/base/error.h"
+#include "envd/limits.h"
 
 namespace wrenn::envd::files {
 
@@ -74,6 +74,7 @@ Task<std::optional<WatchBatch>> Watcher::next(SteadyTime until) {
   auto work = [tree = tree_.get()] { return tree->read(); };
   WatchBatch batch = co_await async::offload(threads_, std::move(work));
   reading_ = false;
+  returned_ += batch.queue_bytes;
   co_return std::move(batch);
 }
 
@@ -85,9 +86,12 @@ Task<> Watcher::reopen() {
 }
 
 bool Watcher::has_news() const noexcept {
-  if (reading_ || !tree_) return true;
-  pollfd waiting{tree_->fd().get(), POLLIN, 0};
-  return ::poll(&waiting, 1, 0) > 0;
+  return reading_ || !tree_ || tree_->queued() > 0;
+}
+
+// What the pool thread has taken by now is not known here, only how much it can be.
+std::uint64_t Watcher::end_of_news() const noexcept {
+  return returned_ + (reading_ ? limits::kWatchReadBytes : 0) + (tree_ ? tree_->queued() : 0);
 }
 
 void Watcher::interrupt() noexcept {

@@ -1,6 +1,7 @@
 // Watcher: a WatchTree on the loop. It waits on the loop thread and looks on a pool thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 
@@ -27,6 +28,10 @@ class Watcher {
   async::Task<> reopen();
   // Whether the kernel has something that next() has not returned yet.
   bool has_news() const noexcept;
+  // In bytes of the kernel's queue since the beginning: what next() has returned, and a place at or behind
+  // the end of what has happened so far.
+  std::uint64_t returned() const noexcept { return returned_; }
+  std::uint64_t end_of_news() const noexcept;
   // Ends the call of next() that waits, and all later ones.
   void interrupt() noexcept;
 
@@ -43,6 +48,7 @@ class Watcher {
   std::unique_ptr<WatchTree> tree_;
   std::optional<async::Descriptor> readable_;  // a second descriptor of the tree's
   bool reading_ = false;
+  std::uint64_t returned_ = 0;
   bool interrupted_ = false;
 };
 

@@ -305,6 +305,30 @@ def test_mounts_of_the_kernel_are_not_watched(fresh, tmp_path):
         subprocess.run(["umount", str(tmp_path / "proc")], check=True)
 
 
+def test_a_poll_tells_what_has_happened_however_busy_envd_is(fresh, tmp_path):
+    """Its threads list large directories all the time; what a poll asks for waits its turn with them."""
+    (tmp_path / "large").mkdir()
+    for i in range(20000):
+        os.close(os.open(tmp_path / "large" / f"{i}", os.O_CREAT))
+    (tmp_path / "watched").mkdir()
+    one, over = Poller(fresh, tmp_path / "watched"), threading.Event()
+
+    def keep_busy():
+        while not over.is_set():
+            fresh.call(SERVICE + "ListDir", {"path": str(tmp_path / "large"), "depth": 1})
+    threads = [threading.Thread(target=keep_busy) for _ in range(9)]
+    for thread in threads:
+        thread.start()
+    try:
+        for i in range(10):
+            (tmp_path / "watched" / f"f{i}").touch()
+            assert ("CREATE", f"f{i}") in one.seen()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_a_directory_into_its_own_new_parent(poll, tmp_path):
     (tmp_path / "a").mkdir()
     one = poll(tmp_path, recursive=True)
