@@ -99,7 +99,7 @@ def test_what_never_ran_and_what_failed_cost_nothing_more(plane):
     capsule = plane.create(**SIZE)
     plane.agent.on["DestroySandbox"], go_on = held(FakeAgent.destroy)
     destroyed = in_background(lambda: plane.delete(f"/v1/capsules/{capsule}"))
-    wait_until(lambda: plane.agent.called("DestroySandbox"))
+    wait_until(lambda: capsule in [request["sandboxId"] for request in plane.agent.called("DestroySandbox")])
     asked = time.time()
     go_on.set()
     assert destroyed().status == 204
