@@ -217,12 +217,14 @@ def test_connect_sees_output_from_now_on(envd):
 
 
 def test_disconnect_does_not_kill(envd):
-    stream = envd.start("/bin/sh", ["-c", "sleep 0.5; yes | head -c 1000000; exit 4"], stdin=False)
+    stream = envd.start("/bin/sh", ["-c", "read x; yes | head -c 1000000; exit 4"])
     pid = stream.start()
     stream.close()
+    time.sleep(0.2)  # as long as it takes to notice
     assert alive(pid)
     late = envd.stream("process.Process/Connect", {"process": {"pid": pid}})
     late.start()
+    envd.send_input(pid, b"go\n")
     *_, end = late.collect()
     assert end["exitCode"] == 4
 
@@ -367,9 +369,9 @@ def test_bad_timeout(envd, value):
 
 
 def test_keepalive(envd):
+    begin = time.monotonic()
     stream = envd.start("sleep", ["100"], stdin=False, headers={"Keepalive-Ping-Interval": "1"})
     pid = stream.start()
-    begin = time.monotonic()
     assert next(stream) == {"keepalive": {}}
     assert next(stream) == {"keepalive": {}}
     assert 1.5 < time.monotonic() - begin < 6
