@@ -85,8 +85,8 @@ Task<> told_of_a_timeout(World& world) {
   reaper.spawn(service.agent.sandboxes().watch_idle());
   auto request = create_request();
   request.timeout_sec = 1;
-  co_await service.client.create(request);
   const auto before = co_await ask(service.client, "", 0, 0ms);
+  co_await service.client.create(request);  // no news: it was asked for
   const auto after = co_await ask(service.client, before.epoch, before.revision, 1min);
   CHECK(after.revision == before.revision + 1);
   CHECK(state_of(service.agent, request.sandbox_id) == SandboxState::paused);

@@ -42,10 +42,14 @@ static Task<> no_room(World& world) {
   co_await looked(world);
   CHECK(!process->paused);
   CHECK(reason_of(agent, id).empty());
-  // With little left it is looked at more often.
-  const int before = world.reached("disk level");
-  co_await async::sleep(agent::limits::kDiskLook);
-  CHECK(world.reached("disk level") >= before + 3);
+  // With little left it is looked at more often, unless this machine stands still all the time.
+  int looks = 0;
+  for (int tries = 0; tries < 10 && looks < 3; ++tries) {
+    const int before = world.reached("disk level");
+    co_await async::sleep(agent::limits::kDiskLook);
+    looks = world.reached("disk level") - before;
+  }
+  CHECK(looks >= 3);
 
   world.room = StoreRoom::none;
   co_await wait_until_stands(world, true);

@@ -40,9 +40,12 @@ Task<> calls(World& world) {
   response = co_await get(service.http, "/sandboxes/" + id + "/envd/nothing-there");
   CHECK(response.status == 404);
 
-  co_await async::sleep(1500ms);  // the first sample
   api::agent::MetricsRequest metrics{id, "10m"};
-  const auto points = co_await service.client.metrics(metrics);
+  auto points = co_await service.client.metrics(metrics);
+  while (points.points.empty()) {
+    co_await async::sleep(50ms);
+    points = co_await service.client.metrics(metrics);
+  }
   REQUIRE(points.points.size() == 1);
   CHECK(points.points[0].mem_bytes == 1048576);
   CHECK(points.points[0].disk_bytes == 12345);

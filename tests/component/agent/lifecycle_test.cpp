@@ -284,6 +284,7 @@ static Task<> boots_take_turns(World& world) {
     requests[i] = create_request();
     scope.spawn(ignore(sandboxes.create(requests[i]), failures[i]));
     while (world.reached("attach") <= i) co_await async::sleep(5ms);  // so that the order is known
+    while (i < 2 && world.pids().size() <= static_cast<std::size_t>(i)) co_await async::sleep(5ms);
     co_await async::sleep(20ms);
   }
   CHECK(world.pids().size() == 2);                     // the fake host has two places
@@ -317,7 +318,9 @@ static Task<> idle(World& world) {
   CHECK(state_of(agent, id) == SandboxState::running);
   world.fail("freeze");
   passage.reset();
-  co_await async::sleep(2s);  // the first automatic pause fails, the next is not yet due
+  while (world.reached("freeze") == 0) co_await async::sleep(5ms);  // the first automatic pause fails
+  co_await wait_for_state(agent, id, SandboxState::running);
+  co_await async::sleep(500ms);  // the next is not yet due
   CHECK(world.reached("freeze") == 1);
   CHECK(state_of(agent, id) == SandboxState::running);
   auto paused = wait_for_state(agent, id, SandboxState::paused);
