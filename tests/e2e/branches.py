@@ -125,6 +125,15 @@ def machine_pid(capsule, directory=DIR):
     return record(capsule, directory)["machine"]["pid"]
 
 
+def machine_runs(pid):
+    """Whether there is such a process and it has not ended: one that nobody has reaped yet has no arguments."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read() != b""
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def flip_bit(path, offset=None):
     """One bit of a file on disk, at `offset` or in its middle."""
     with open(path, "r+b") as file:

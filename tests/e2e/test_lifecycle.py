@@ -7,9 +7,9 @@ import re
 import subprocess
 import time
 
-from census import census
+from branches import goes_on, machine_pid, machine_runs, start_counter, told
 from sockets import Session
-from wrenn_platform import DIR, SLOWNESS
+from wrenn_platform import SLOWNESS
 
 
 def wait_for(condition, seconds, what):
@@ -33,22 +33,22 @@ def test_create_get_list_destroy(platform):
 
 
 def test_pause_and_resume_go_on_where_it_was(capsule):
-    capsule.shell("i=0; (while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.05; done) >/dev/null 2>&1 &")
+    start_counter(capsule)
     capsule.shell("dd if=/dev/urandom of=/root/blob bs=1M count=4 2>/dev/null; sha256sum /root/blob > /root/sum; cat /proc/sys/kernel/random/boot_id > /tmp/boot")
-    before = int(capsule.shell("cat /tmp/count")["stdout"])
+    seen = told(capsule)
     boot = capsule.shell("cat /proc/sys/kernel/random/boot_id")["stdout"]
+    pid = machine_pid(capsule)
+    assert machine_runs(pid)
     answer = capsule.call("POST", "/pause")
     assert answer.status == 200 and answer.json()["status"] == "paused", answer
     assert capsule.call("POST", "/pause").error()[:2] == (409, "invalid_state")
     assert capsule.call("POST", "/exec", {"cmd": "true"}).error()[:2] == (409, "invalid_state")
-    assert not census(DIR).get("processes"), "the VMM of a paused capsule still runs"
+    assert not machine_runs(pid), "the VMM of a paused capsule still runs"
     time.sleep(1.5)
     answer = capsule.call("POST", "/resume")
     assert answer.status == 200 and answer.json()["status"] == "running", answer
     assert capsule.shell("cat /proc/sys/kernel/random/boot_id")["stdout"] == boot
-    after = int(capsule.shell("cat /tmp/count")["stdout"])
-    assert after >= before
-    wait_for(lambda: int(capsule.shell("cat /tmp/count")["stdout"]) > after, 10, "the counter goes on")
+    goes_on(capsule, seen)
     assert "OK" in capsule.shell("cd / && sha256sum -c /root/sum")["stdout"]
     assert abs(float(capsule.shell("date +%s.%N")["stdout"]) - time.time()) < 1.0, "the clock is wrong after resume"
 
@@ -93,9 +93,10 @@ def test_twenty_capsules(platform):
             assert len({c.id for c in capsules}) == 20
             outputs = list(pool.map(lambda c: c.shell("cat /proc/sys/kernel/random/boot_id; hostname")["stdout"], capsules))
             assert len(set(outputs)) == 20
+            pids = [machine_pid(c) for c in capsules]
         finally:
             list(pool.map(lambda c: c.destroy(), capsules))
-    assert not census(DIR).get("processes")
+    assert not any(machine_runs(pid) for pid in pids)
 
 
 def test_capsules_cannot_reach_each_other_nor_the_host(platform):
@@ -116,8 +117,7 @@ def test_capsules_cannot_reach_each_other_nor_the_host(platform):
 
 def test_vmm_death_is_noticed(platform):
     with platform.create() as capsule:
-        pid = int(census(DIR)["processes"][0].split()[0])
-        os.kill(pid, 9)
+        os.kill(machine_pid(capsule), 9)
         wait_for(lambda: capsule.status() == "error", 20, "status error after the VMM was killed")
         assert capsule.call("POST", "/exec", {"cmd": "true"}).error()[0] == 409
 

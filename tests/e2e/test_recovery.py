@@ -12,9 +12,10 @@ def test_a_killed_wrenn_finds_its_capsules_again(directory, start):
     before = census(directory)
     platform = start()
     running, paused = platform.create(memory_mb=256), platform.create(memory_mb=256)
-    running.shell("(i=0; while :; do i=$((i+1)); echo $i > /root/count; sleep 0.1; done) >/dev/null 2>&1 &")
+    running.shell("(i=0; while :; do i=$((i+1)); echo $i > /root/new; mv /root/new /root/count; sleep 0.1; done) >/dev/null 2>&1 &")
     boot = running.shell("cat /proc/sys/kernel/random/boot_id")["stdout"]
     paused.shell("echo kept > /root/file")
+    wait_for(lambda: running.shell("cat /root/count")["exit_code"] == 0, 10, "the counter counts")
     assert paused.call("POST", "/pause").status == 200
     vmm = machines(directory)
     platform.kill()
