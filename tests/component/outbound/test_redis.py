@@ -105,11 +105,11 @@ def test_a_restart_between_two_entries(redis, probe):
 
 
 def test_a_server_that_hangs(redis, probe):
-    assert add(probe, redis.url, 1, timeout_ms=300) == {"outcome": "added"}
+    assert add(probe, redis.url, 1, timeout_ms=1500) == {"outcome": "added"}
     redis.process.send_signal(signal.SIGSTOP)
     started = time.monotonic()
     assert add(probe, redis.url, 2)["error"] == "deadline_exceeded"
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     redis.process.send_signal(signal.SIGCONT)
     # It may have taken the entry nevertheless.
     assert add(probe, redis.url, 2)["outcome"] in ("added", "was_there")
