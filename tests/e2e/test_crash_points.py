@@ -19,7 +19,7 @@ import pytest
 
 from branches import WAIT, agent_metrics, wait_for
 from census import census, census_soon, kill_machines, machines
-from wrenn_platform import BINARY, DIR, Capsule, Platform
+from wrenn_platform import BINARY, DIR, SLOWNESS, Capsule, Platform
 
 CRASHING = os.environ.get("WRENN_CRASH_BINARY", os.path.join(os.path.dirname(BINARY), "tests/crash/wrenn-crash"))
 ALL = 0
@@ -27,6 +27,7 @@ POINTS = os.environ.get("WRENN_CRASH_POINTS", "3")
 POINTS = ALL if POINTS == "all" else int(POINTS)
 SEED = os.environ.get("WRENN_TEST_SEED") or secrets.token_hex(4)
 PLATFORM_TEAM = "0" * 25
+BACKGROUND_SECONDS = 3 * SLOWNESS  # for points that are reached after the answer
 DEATH = (OSError, http.client.HTTPException)  # what a call sees of the end of its server
 
 
@@ -62,7 +63,7 @@ class Crashing(Platform):
         worker = threading.Thread(target=lambda: answers.append(attempt(work)))
         worker.start()
         worker.join()
-        deadline = time.monotonic() + (0 if answers[0] is DEATH else 1)  # points in the background
+        deadline = time.monotonic() + (0 if answers[0] is DEATH else BACKGROUND_SECONDS)
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if answers[0] is DEATH:
@@ -88,7 +89,7 @@ class Crashing(Platform):
             self.start_again()
         except AssertionError:  # it ended
             pass
-        deadline = time.monotonic() + 1  # points in the background
+        deadline = time.monotonic() + BACKGROUND_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         died = self.process.poll() is not None
@@ -119,7 +120,8 @@ class Kept:
     def look(self, capsule=None):
         """All is there, and it goes on."""
         capsule = capsule or self.capsule
-        script = "cat /root/kept /dev/shm/kept /proc/sys/kernel/random/boot_id; a=$(cat /dev/shm/count); sleep 0.3; b=$(cat /dev/shm/count); [ \"$a\" != \"$b\" ] && echo counts"
+        script = ("cat /root/kept /dev/shm/kept /proc/sys/kernel/random/boot_id; a=$(cat /dev/shm/count); for _ in $(seq 100); do sleep 0.1;"
+                  " b=$(cat /dev/shm/count); [ \"$b\" ] && [ \"$a\" != \"$b\" ] && echo counts && break; done")
         seen = capsule.shell(script)["stdout"].split("\n")
         assert seen[:4] == [self.secret, self.secret, self.boot.strip(), "counts"], seen
 
