@@ -67,7 +67,7 @@ class ControlPlane:
             [WRENN, "--dir", self.dir, "cp", "--listen", f"127.0.0.1:{self.port}", "--agent-address", self.agent_address,
              *(() if "--worker-reconcile-period" in self.flags else ("--worker-reconcile-period", "300ms")), *self.flags], stderr=self.log, stdout=self.log,
             env={**os.environ, **self.own_database.environment, "LOG_LEVEL": self.log_level})
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 if self.get("/health", key=None).status == 200:
@@ -148,7 +148,7 @@ class ControlPlane:
         assert answer.status == 201, answer.body
         return answer.json["id"]
 
-    def wait_for_row(self, capsule_id, *statuses, seconds=10):
+    def wait_for_row(self, capsule_id, *statuses, seconds=30):
         deadline = time.monotonic() + seconds
         while True:
             row = self.row(capsule_id)

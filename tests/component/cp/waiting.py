@@ -16,7 +16,7 @@ def in_background(work):
     return wait
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=30):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it does not happen"

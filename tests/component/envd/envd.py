@@ -203,7 +203,7 @@ class Envd:
         return self.call("process.Process/List", {})["processes"]
 
 
-def wait_until(condition, seconds=10, what="condition"):
+def wait_until(condition, seconds=30, what="condition"):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
