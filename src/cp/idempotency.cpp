@@ -4,11 +4,11 @@
 
 #include "api/errors.h"
 #include "core/base/codec.h"
-#include "core/base/limits.h"
 #include "core/crypto/hash.h"
 #include "core/http/websocket.h"
 #include "cp/limits.h"
 #include "cp/service/changes.h"
+#include "cp/whole_body.h"
 
 namespace wrenn::cp {
 
@@ -51,9 +51,9 @@ std::string admit_key(std::string_view key) {
   return std::string(key);
 }
 
-std::string fingerprint_of(const http::Request& request, std::string_view body) {
-  return hex_encode(
-      crypto::sha256(fmt::format("{} {}?{}\n{}", request.method, request.path, request.query, body)));
+std::string fingerprint_of(const http::Request& request) {
+  return hex_encode(crypto::sha256(
+      fmt::format("{} {}?{}\n{}", request.method, request.path, request.query, body_of(request))));
 }
 
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message) {
@@ -97,15 +97,14 @@ Task<Idempotency::Claim> Idempotency::claim(store::IdempotencyName name, std::st
 }
 
 Task<> Idempotency::run(http::Request& request, http::Reply& reply, service::Caller caller,
-                        http::Handler handler) {
+                        const http::Handler& handler) {
   const auto field = request.headers.get(kHeader);
   if (!field) {
     co_await handler(request, reply);
     co_return;
   }
   const store::IdempotencyName name{caller.team, caller.actor.id, admit_key(*field)};
-  auto body = co_await request.body->read_all(wrenn::limits::kJsonBodyBytes);
-  const auto claimed = co_await claim(name, fingerprint_of(request, body));
+  const auto claimed = co_await claim(name, fingerprint_of(request));
   switch (claimed.kind) {
     case Claim::Kind::mismatch:
       refuse(422, "idempotency_mismatch",
@@ -125,8 +124,6 @@ Task<> Idempotency::run(http::Request& request, http::Reply& reply, service::Cal
       break;
   }
 
-  http::StringBody again(std::move(body));
-  auto* const original = std::exchange(request.body, &again);
   auto asking = caller;
   asking.request_key = name.key;
   asking.made_before = claimed.row.sandbox;
@@ -138,7 +135,6 @@ Task<> Idempotency::run(http::Request& request, http::Reply& reply, service::Cal
   } catch (...) {
     failure = std::current_exception();
   }
-  request.body = original;
   // Broken off, because this process ends: what was begun may go on without it, or be settled after the next
   // start, and whoever repeats the request must find the claim, and with it the capsule.
   if (failure && async::is_cancellation(failure)) std::rethrow_exception(failure);

@@ -25,11 +25,12 @@ class Idempotency {
   // Both must outlive this. `key` seals what is kept.
   Idempotency(db::Database& database, EncryptionKey& key) : database_(database), key_(key) {}
 
-  // Runs `handler`, unless the request is a repetition; request.context says then under which name what is
-  // made is remembered. Without the header it does nothing else. Throws Error(invalid_argument) for a key
-  // that cannot be one, PublicError idempotency_mismatch (422: the key was used for something else),
-  // idempotency_in_progress (409); what the handler throws.
-  Task<> run(http::Request& request, http::Reply& reply, service::Caller caller, http::Handler handler);
+  // Runs `handler`, unless the request, whose body is a WholeBody, is a repetition; request.context says then
+  // under which name what is made is remembered. Without the header it does nothing else. Throws
+  // Error(invalid_argument) for a key that cannot be one, PublicError idempotency_mismatch (422: the key was used
+  // for something else), idempotency_in_progress (409); what the handler throws.
+  Task<> run(http::Request& request, http::Reply& reply, service::Caller caller,
+             const http::Handler& handler);
 
  private:
   struct Claim;

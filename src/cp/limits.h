@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "api/limits.h"
+#include "core/base/limits.h"
 
 namespace wrenn::cp::limits {
 
@@ -69,9 +70,15 @@ inline constexpr std::chrono::seconds kGatewayKnownFor =
 inline constexpr std::size_t kGatewayKnown = 10'000;
 inline constexpr std::chrono::seconds kGatewayGrace = 2s;  // for what runs when the control plane ends
 
-// Bodies of requests that are read as a whole. Who has not shown yet who he is needs an address, a password and a name.
+// Bodies of requests that are read as a whole, before their handlers are asked.
+struct BodyLimits {
+  std::uint64_t bytes;
+  std::chrono::seconds time;  // until it is complete
+};
 inline constexpr std::chrono::seconds kBodyTime = 60s;
-inline constexpr std::uint64_t kOpenBodyBytes = 16 * 1024;
+inline constexpr BodyLimits kBodyOfCaller{wrenn::limits::kJsonBodyBytes, kBodyTime};
+// Who has not shown yet who he is needs an address, a password and a name.
+inline constexpr BodyLimits kBodyOfStranger{16 * 1024, kBodyTime};
 
 // Credentials.
 inline constexpr std::chrono::seconds kCredentialCacheTtl = 10s;

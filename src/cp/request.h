@@ -1,15 +1,15 @@
 // What every handler needs of a request and for an answer.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/base/error.h"
-#include "core/base/limits.h"
 #include "core/http/reply.h"
 #include "core/json/fields.h"
 #include "cp/config.h"
-#include "cp/limits.h"
 #include "cp/service/caller.h"
+#include "cp/whole_body.h"
 
 namespace wrenn::cp {
 
@@ -50,18 +50,16 @@ std::string session_token_of(const Request& request);
 // own.
 std::chrono::milliseconds patience(const Config& config, const Request& request, Reply& reply);
 
-// The whole body. Throws Error(too_large), PublicError request_timeout (408) when it takes longer than
+// What comes as the body. Throws Error(too_large), PublicError request_timeout (408) when it takes longer than
 // `within`.
-Task<std::string> read_body(Request& request, std::uint64_t limit,
-                            std::chrono::milliseconds within = limits::kBodyTime);
+Task<std::string> read_body(Request& request, std::uint64_t limit, std::chrono::milliseconds within);
 
-// The body as a described struct; an empty body counts as {}. Throws Error(invalid_argument) that names the
-// field, and as read_body().
+// The same as a described struct; an empty body counts as {}. Throws Error(invalid_argument) that names the field.
 template <typename T>
-Task<T> read_json(Request& request, std::uint64_t limit = wrenn::limits::kJsonBodyBytes) {
-  const auto text = co_await read_body(request, limit);
-  if (trim(text).empty()) co_return T{};
-  co_return json::from_json<T>(text);
+T read_json(const Request& request) {
+  const auto& text = body_of(request);
+  if (trim(text).empty()) return T{};
+  return json::from_json<T>(text);
 }
 
 template <typename T>

@@ -21,6 +21,7 @@
 #include "cp/handlers/teams.h"
 #include "cp/handlers/templates.h"
 #include "cp/handlers/usage.h"
+#include "cp/limits.h"
 
 namespace wrenn::cp {
 
@@ -103,106 +104,122 @@ namespace {
 template <typename Group>
 using Method = Task<> (Group::*)(Request&, Reply&);
 
-// Open to everybody; a WebSocket asks for credentials itself, for they may come in its first message.
+// Open to everybody, and nothing is read before. A WebSocket asks for credentials itself, for they may come
+// in its first message.
 template <typename Group>
 http::Handler open(Group& group, Method<Group> method) {
   return [&group, method](Request& request, Reply& reply) { return (group.*method)(request, reply); };
 }
 
-// Whom a route is for.
-using Require = Task<service::Caller> (Authenticator::*)(const http::Request&);
+// Whom a route is for: how he is known, and what he may send.
+struct Who {
+  using Require = Task<service::Caller> (Authenticator::*)(const http::Request&);
+  Require require;  // null: he need not be known
+  limits::BodyLimits body;
+};
+constexpr Who kStranger{nullptr, limits::kBodyOfStranger};
+// API keys and users.
+constexpr Who kAnybody{&Authenticator::require, limits::kBodyOfCaller};
+// Users, of whatever role in their team: the services look at it.
+constexpr Who kUser{&Authenticator::require_user, limits::kBodyOfCaller};
+// Admins of the platform, working in its team.
+constexpr Who kAdmin{&Authenticator::require_admin, limits::kBodyOfCaller};
 
-// The body of a request from somebody who is known. Who takes his time over it may lose his rights meanwhile,
-// so he is asked for them again once it is there.
+Task<> identify(Services& services, const Who& who, Request& request) {
+  if (who.require != nullptr) request.context = co_await (services.authenticator.*who.require)(request);
+}
+
+// The body of a request that was let in: the handler finds it read (WholeBody). Who takes his time over it may lose his
+// rights meanwhile, so he is asked for them again once it is there.
 class AdmittedBody {
  public:
   explicit AdmittedBody(Request& request) : request_(request), original_(request.body) {}
   AdmittedBody(const AdmittedBody&) = delete;
   ~AdmittedBody() { request_.body = original_; }
 
-  Task<> read(Services& services, Require require) {
-    request_.context = co_await (services.authenticator.*require)(request_);
-    if (original_->remaining() == 0) co_return;
-    auto text = co_await read_body(request_, wrenn::limits::kJsonBodyBytes);
-    body_.emplace(std::move(text));
-    request_.body = &*body_;
-    request_.context = co_await (services.authenticator.*require)(request_);
+  Task<> read(Services& services, const Who& who) {
+    co_await identify(services, who, request_);
+    std::string text;
+    if (original_->remaining() != 0) {
+      text = co_await read_body(request_, who.body.bytes, who.body.time);
+      co_await identify(services, who, request_);
+    }
+    request_.body = &body_.emplace(std::move(text));
   }
 
  private:
   Request& request_;
   http::Body* const original_;
-  std::optional<http::StringBody> body_;
+  std::optional<WholeBody> body_;
 };
 
 template <typename Group>
-Task<> ask(Services& services, Require require, Group& group, Method<Group> method, Request& request,
-           Reply& reply) {
+Task<> ask(Services& services, const Who& who, Group& group, Method<Group> method, Request& request, Reply& reply) {
   AdmittedBody body(request);
-  co_await body.read(services, require);
+  co_await body.read(services, who);
   co_await (group.*method)(request, reply);
 }
 
 // For bodies that are passed on while they arrive.
 template <typename Group>
-Task<> ask_for_stream(Services& services, Require require, Group& group, Method<Group> method,
-                      Request& request, Reply& reply) {
-  request.context = co_await (services.authenticator.*require)(request);
+Task<> ask_for_stream(Services& services, const Who& who, Group& group, Method<Group> method, Request& request,
+                      Reply& reply) {
+  co_await identify(services, who, request);
   co_await (group.*method)(request, reply);
 }
 
 template <typename Group>
-http::Handler streaming(Services& services, Require require, Group& group, Method<Group> method) {
-  return [&services, require, &group, method](Request& request, Reply& reply) {
-    return ask_for_stream(services, require, group, method, request, reply);
+http::Handler streaming(Services& services, const Who& who, Group& group, Method<Group> method) {
+  return [&services, &who, &group, method](Request& request, Reply& reply) {
+    return ask_for_stream(services, who, group, method, request, reply);
   };
 }
 
 template <typename Group>
-http::Handler asking(Services& services, Require require, Group& group, Method<Group> method) {
-  return [&services, require, &group, method](Request& request, Reply& reply) {
-    return ask(services, require, group, method, request, reply);
+http::Handler asking(Services& services, const Who& who, Group& group, Method<Group> method) {
+  return [&services, &who, &group, method](Request& request, Reply& reply) {
+    return ask(services, who, group, method, request, reply);
   };
 }
 
 // Makes something: a request that is repeated with the same Idempotency-Key makes it once.
 template <typename Group>
-Task<> ask_once(Services& services, Require require, Group& group, Method<Group> method, Request& request,
+Task<> ask_once(Services& services, const Who& who, Group& group, Method<Group> method, Request& request,
                 Reply& reply) {
   AdmittedBody body(request);
-  co_await body.read(services, require);
+  co_await body.read(services, who);
   auto caller = caller_of(request);
-  http::Handler handler = [&group, method](Request& inner, Reply& answer) {
+  const http::Handler handler = [&group, method](Request& inner, Reply& answer) {
     return (group.*method)(inner, answer);
   };
-  co_await services.idempotency.run(request, reply, std::move(caller), std::move(handler));
+  co_await services.idempotency.run(request, reply, std::move(caller), handler);
 }
 
 template <typename Group>
-http::Handler once(Services& services, Require require, Group& group, Method<Group> method) {
-  return [&services, require, &group, method](Request& request, Reply& reply) {
-    return ask_once(services, require, group, method, request, reply);
+http::Handler once(Services& services, const Who& who, Group& group, Method<Group> method) {
+  return [&services, &who, &group, method](Request& request, Reply& reply) {
+    return ask_once(services, who, group, method, request, reply);
   };
 }
-constexpr Require kAnybody = &Authenticator::require, kUser = &Authenticator::require_user,
-                  kAdmin = &Authenticator::require_admin;
 
-// API keys and users.
+template <typename Group>
+http::Handler strangers(Services& services, Group& group, Method<Group> method) {
+  return asking(services, kStranger, group, method);
+}
+
 template <typename Group>
 http::Handler keyed(Services& services, Group& group, Method<Group> method) {
-  return asking(services, &Authenticator::require, group, method);
+  return asking(services, kAnybody, group, method);
 }
 
-// Users, of whatever role in their team: the services look at it.
 template <typename Group>
 http::Handler signed_in(Services& services, Group& group, Method<Group> method) {
-  return asking(services, &Authenticator::require_user, group, method);
+  return asking(services, kUser, group, method);
 }
 
-// Admins of the platform, working in its team.
 template <typename Group>
 http::Handler admins(Services& services, Group& group, Method<Group> method) {
-  return asking(services, &Authenticator::require_admin, group, method);
+  return asking(services, kAdmin, group, method);
 }
 
 }  // namespace
@@ -217,13 +234,13 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("GET", "/docs", open(h.server, &System::docs));
   router_.add("GET", "/metrics", open(h.server, &System::prometheus));
 
-  router_.add("POST", "/v1/auth/signup", open(h.auth, &Auth::sign_up));
-  router_.add("POST", "/v1/auth/login", open(h.auth, &Auth::log_in));
-  router_.add("POST", "/v1/auth/activate", open(h.auth, &Auth::activate));
+  router_.add("POST", "/v1/auth/signup", strangers(s, h.auth, &Auth::sign_up));
+  router_.add("POST", "/v1/auth/login", strangers(s, h.auth, &Auth::log_in));
+  router_.add("POST", "/v1/auth/activate", strangers(s, h.auth, &Auth::activate));
   router_.add("POST", "/v1/auth/logout", signed_in(s, h.auth, &Auth::log_out));
   router_.add("POST", "/v1/auth/switch-team", signed_in(s, h.auth, &Auth::switch_team));
-  router_.add("POST", "/v1/me/password/reset", open(h.auth, &Auth::request_reset));
-  router_.add("POST", "/v1/me/password/reset/confirm", open(h.auth, &Auth::confirm_reset));
+  router_.add("POST", "/v1/me/password/reset", strangers(s, h.auth, &Auth::request_reset));
+  router_.add("POST", "/v1/me/password/reset/confirm", strangers(s, h.auth, &Auth::confirm_reset));
 
   router_.add("GET", "/auth/oauth/{provider}", open(h.oauth, &Oauth::begin));
   router_.add("GET", "/auth/oauth/{provider}/callback", open(h.oauth, &Oauth::callback));
@@ -265,7 +282,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("GET", "/v1/admin/audit-logs", admins(s, h.audit_logs, &AuditLogs::list));
 
   // What a team does with its capsules, admins do with the platform's.
-  const auto add_capsules = [&](const std::string& at, Require who, ExecStream& streams, Pty& pty) {
+  const auto add_capsules = [&](const std::string& at, const Who& who, ExecStream& streams, Pty& pty) {
     const auto one = at + "/{id}", files = one + "/files", processes = one + "/processes";
     router_.add("POST", at, once(s, who, h.capsules, &Capsules::create));
     router_.add("GET", at, asking(s, who, h.capsules, &Capsules::list));

@@ -31,7 +31,7 @@ Task<> Admin::teams(Request& request, Reply& reply) {
 
 Task<> Admin::set_byoc(Request& request, Reply& reply) {
   const auto team = path_id<model::TeamId>(request, "id");
-  const auto body = co_await read_json<api::Enabled>(request);
+  const auto body = read_json<api::Enabled>(request);
   if (!body.enabled)
     throw_error(ErrorCode::invalid_argument,
                 "a team that has hosts of its own stays so; enabled must be true");
@@ -54,14 +54,14 @@ Task<> Admin::users(Request& request, Reply& reply) {
 
 Task<> Admin::set_active(Request& request, Reply& reply) {
   const auto user = path_id<model::UserId>(request, "id");
-  const auto body = co_await read_json<api::Active>(request);
+  const auto body = read_json<api::Active>(request);
   co_await services_.administration.set_active(caller_of(request), user, body.active);
   co_await send_no_content(reply);
 }
 
 Task<> Admin::set_admin(Request& request, Reply& reply) {
   const auto user = path_id<model::UserId>(request, "id");
-  const auto body = co_await read_json<api::Admin>(request);
+  const auto body = read_json<api::Admin>(request);
   co_await services_.administration.set_admin(caller_of(request), user, body.admin);
   co_await send_no_content(reply);
 }

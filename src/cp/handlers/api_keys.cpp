@@ -13,7 +13,7 @@ Task<> ApiKeys::list(Request& request, Reply& reply) {
 }
 
 Task<> ApiKeys::create(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::NameOnly>(request);
+  auto body = read_json<api::NameOnly>(request);
   const auto& caller = caller_of(request);
   const auto created = co_await services_.api_keys.create(caller, std::move(body.name));
   auto view = key_view({created.row, caller.actor.name});

@@ -7,7 +7,7 @@
 namespace wrenn::cp::handlers {
 
 Task<> Capsules::create(Request& request, Reply& reply) {
-  const auto body = co_await read_json<api::CreateCapsule>(request);
+  const auto body = read_json<api::CreateCapsule>(request);
   const service::Bounds bounds{services_.config.max_vcpus, services_.config.max_memory_mb};
   auto input = service::admit_create(body, bounds);
   const auto wait = patience(services_.config, request, reply);
@@ -50,7 +50,7 @@ Task<> Capsules::resume(Request& request, Reply& reply) {
 
 Task<> Capsules::fork(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
-  auto body = co_await read_json<api::ForkCapsule>(request);
+  auto body = read_json<api::ForkCapsule>(request);
   auto input = service::admit_fork(std::move(body));
   const auto wait = patience(services_.config, request, reply);
   const auto rows = co_await services_.capsules.fork(caller_of(request), id, std::move(input), wait);

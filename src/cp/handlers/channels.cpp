@@ -56,7 +56,7 @@ std::int64_t number_of(const Request& request, std::string_view name, std::int64
 }  // namespace
 
 Task<> Channels::create(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::CreateChannel>(request);
+  auto body = read_json<api::CreateChannel>(request);
   const auto made = co_await services_.notifier.channels.create(caller_of(request), std::move(body));
   reply.headers.set("Location", "/v1/channels/" + made.row.id.text());
   co_await send_json(reply, 201, view_of(made));
@@ -77,14 +77,14 @@ Task<> Channels::get(Request& request, Reply& reply) {
 
 Task<> Channels::update(Request& request, Reply& reply) {
   const auto id = path_id<model::ChannelId>(request, "id");
-  auto body = co_await read_json<api::UpdateChannel>(request);
+  auto body = read_json<api::UpdateChannel>(request);
   const auto row = co_await services_.notifier.channels.update(caller_of(request), id, std::move(body));
   co_await send_json(reply, 200, view_of(row));
 }
 
 Task<> Channels::replace_config(Request& request, Reply& reply) {
   const auto id = path_id<model::ChannelId>(request, "id");
-  auto body = co_await read_json<api::ReplaceChannelConfig>(request);
+  auto body = read_json<api::ReplaceChannelConfig>(request);
   const auto changed =
       co_await services_.notifier.channels.replace_config(caller_of(request), id, std::move(body.config));
   co_await send_json(reply, 200, view_of(changed));
@@ -97,7 +97,7 @@ Task<> Channels::remove(Request& request, Reply& reply) {
 }
 
 Task<> Channels::test(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::TestChannel>(request);
+  auto body = read_json<api::TestChannel>(request);
   co_await services_.notifier.channels.test(caller_of(request), std::move(body));
   auto response = http::json_response(200, R"({"status":"ok"})");
   co_await reply.send(std::move(response));

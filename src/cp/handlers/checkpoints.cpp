@@ -7,7 +7,7 @@ namespace wrenn::cp::handlers {
 
 Task<> Checkpoints::create(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
-  auto body = co_await read_json<api::CreateCheckpoint>(request);
+  auto body = read_json<api::CreateCheckpoint>(request);
   auto name = service::admit_checkpoint_name(std::move(body.name));
   const auto made =
       co_await services_.capsules.create_checkpoint(caller_of(request).team, id, std::move(name));
@@ -31,7 +31,7 @@ Task<> Checkpoints::remove(Request& request, Reply& reply) {
 
 Task<> Checkpoints::rollback(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
-  auto body = co_await read_json<api::Rollback>(request);
+  auto body = read_json<api::Rollback>(request);
   if (body.checkpoint.empty()) throw_error(ErrorCode::invalid_argument, "checkpoint is required");
   const auto wait = patience(services_.config, request, reply);
   const auto row =

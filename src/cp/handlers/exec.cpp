@@ -30,7 +30,7 @@ Task<> Exec::exec(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   // The state counts more than the body: a client with both wrong learns of the state.
   auto capsule = co_await services_.capsules.require_running(caller_of(request).team, id);
-  auto command = co_await read_json<api::Exec>(request);
+  auto command = read_json<api::Exec>(request);
   service::admit_process(command.cmd, command.args, command.envs, command.cwd);
   if (command.timeout_sec < 0 || command.timeout_sec > limits::kExecTimeoutMax.count())
     throw_error(ErrorCode::invalid_argument, "timeout_sec: from 0 to {}, not {}",

@@ -3,6 +3,7 @@
 
 #include "api/public.h"
 #include "cp/handlers/held_output.h"
+#include "cp/limits.h"
 #include "cp/request.h"
 #include "cp/services.h"
 

@@ -44,7 +44,7 @@ Task<> Files::stream_write(Request& request, Reply& reply) {
 Task<> Files::read(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   auto capsule = co_await services_.capsules.require_running(caller_of(request).team, id);
-  const auto body = co_await read_json<api::Path>(request);
+  const auto body = read_json<api::Path>(request);
   service::admit_guest_path(body.path);
   // Nothing is answered before the guest has: a missing file is a 404, not an empty 200.
   auto call = capsule.envd.read_file(body.path);
@@ -69,7 +69,7 @@ Task<> Files::read(Request& request, Reply& reply) {
 Task<> Files::list(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   auto capsule = co_await services_.capsules.require_running(caller_of(request).team, id);
-  const auto body = co_await read_json<api::ListFiles>(request);
+  const auto body = read_json<api::ListFiles>(request);
   service::admit_guest_path(body.path);
   auto call = capsule.envd.list_dir(body.path, body.depth == 0 ? 1 : body.depth);
   const auto told = co_await from_agent(std::move(call));
@@ -83,7 +83,7 @@ Task<> Files::list(Request& request, Reply& reply) {
 Task<> Files::make_dir(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   auto capsule = co_await services_.capsules.require_running(caller_of(request).team, id);
-  const auto body = co_await read_json<api::Path>(request);
+  const auto body = read_json<api::Path>(request);
   service::admit_guest_path(body.path);
   auto call = capsule.envd.make_dir(body.path);
   const auto entry = co_await from_agent(std::move(call));
@@ -96,7 +96,7 @@ Task<> Files::make_dir(Request& request, Reply& reply) {
 Task<> Files::remove(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
   auto capsule = co_await services_.capsules.require_running(caller_of(request).team, id);
-  const auto body = co_await read_json<api::Path>(request);
+  const auto body = read_json<api::Path>(request);
   service::admit_guest_path(body.path);
   auto call = capsule.envd.remove(body.path);
   co_await from_agent(std::move(call));

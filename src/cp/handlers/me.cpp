@@ -21,7 +21,7 @@ Task<> Me::get(Request& request, Reply& reply) {
 }
 
 Task<> Me::rename(Request& request, Reply& reply) {
-  const auto body = co_await read_json<api::NameOnly>(request);
+  const auto body = read_json<api::NameOnly>(request);
   const auto& caller = caller_of(request);
   co_await services_.accounts.rename(caller, body.name);
   const auto profile = co_await services_.accounts.profile(caller);
@@ -31,7 +31,7 @@ Task<> Me::rename(Request& request, Reply& reply) {
 }
 
 Task<> Me::change_password(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::ChangePassword>(request);
+  auto body = read_json<api::ChangePassword>(request);
   const auto origin = client_origin(request, services_.config.trusted_proxies);
   co_await services_.accounts.change_password(caller_of(request), origin.address,
                                               std::move(body.current_password), std::move(body.new_password),
@@ -45,7 +45,7 @@ Task<> Me::disconnect(Request& request, Reply& reply) {
 }
 
 Task<> Me::remove(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::Confirmation>(request);
+  auto body = read_json<api::Confirmation>(request);
   co_await services_.accounts.delete_account(caller_of(request), std::move(body.confirmation));
   clear_session_cookies(reply, client_origin(request, services_.config.trusted_proxies));
   co_await send_no_content(reply);

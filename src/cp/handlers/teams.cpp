@@ -22,7 +22,7 @@ Task<> Teams::list(Request& request, Reply& reply) {
 }
 
 Task<> Teams::create(Request& request, Reply& reply) {
-  auto body = co_await read_json<api::NameOnly>(request);
+  auto body = read_json<api::NameOnly>(request);
   const auto joined = co_await services_.teams.create(caller_of(request), std::move(body.name));
   co_await send_json(reply, 201, team_view(joined));
 }
@@ -35,7 +35,7 @@ Task<> Teams::get(Request& request, Reply& reply) {
 
 Task<> Teams::rename(Request& request, Reply& reply) {
   const auto team = team_of(request);
-  auto body = co_await read_json<api::NameOnly>(request);
+  auto body = read_json<api::NameOnly>(request);
   co_await services_.teams.rename(caller_of(request), team, std::move(body.name));
   co_await send_no_content(reply);
 }
@@ -52,7 +52,7 @@ Task<> Teams::members(Request& request, Reply& reply) {
 
 Task<> Teams::add_member(Request& request, Reply& reply) {
   const auto team = team_of(request);
-  auto body = co_await read_json<api::AddMember>(request);
+  auto body = read_json<api::AddMember>(request);
   const auto member = co_await services_.teams.add_member(caller_of(request), team, std::move(body.email));
   co_await send_json(reply, 201, member_view(member));
 }
@@ -60,7 +60,7 @@ Task<> Teams::add_member(Request& request, Reply& reply) {
 Task<> Teams::set_role(Request& request, Reply& reply) {
   const auto team = team_of(request);
   const auto user = path_id<model::UserId>(request, "user");
-  auto body = co_await read_json<api::SetRole>(request);
+  auto body = read_json<api::SetRole>(request);
   co_await services_.teams.set_role(caller_of(request), team, user, std::move(body.role));
   co_await send_no_content(reply);
 }

@@ -17,7 +17,7 @@ Task<> Templates::list(Request& request, Reply& reply) {
 }
 
 Task<> Templates::create(Request& request, Reply& reply) {
-  const auto body = co_await read_json<api::CreateSnapshot>(request);
+  const auto body = read_json<api::CreateSnapshot>(request);
   const auto overwrite = request.query_value("overwrite").value_or("");
   auto input = service::admit_snapshot(body, overwrite);
   const auto row = co_await services_.snapshots.create(caller_of(request), std::move(input));
@@ -33,7 +33,7 @@ Task<> Templates::list_all(Request&, Reply& reply) {
 
 Task<> Templates::turn_into(Request& request, Reply& reply) {
   const auto id = sandbox_id_of(request);
-  auto body = co_await read_json<api::CreateSnapshot>(request);
+  auto body = read_json<api::CreateSnapshot>(request);
   body.sandbox_id = id.text();
   auto input = service::admit_snapshot(body, "true");
   input.then_destroy = true;

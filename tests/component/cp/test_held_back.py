@@ -91,6 +91,13 @@ def test_who_was_removed_adds_nobody(society):
     assert [one["user_id"] for one in owner.get(members).json] == [owner.id]
 
 
+def test_a_stranger_signs_in(society):
+    person = sign_up(society)
+    body = {"email": person.email, "password": PASSWORD}
+    status, answer = HeldBack(society, "POST", "/v1/auth/login", body, {}).end()
+    assert status == 200 and answer["user_id"] == person.id
+
+
 @pytest.mark.parametrize("path", ["/v1/auth/signup", "/v1/auth/login", "/v1/auth/activate", "/v1/me/password/reset",
                                   "/v1/me/password/reset/confirm"])
 def test_strangers_send_little(society, path):

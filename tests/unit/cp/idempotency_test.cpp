@@ -8,6 +8,7 @@
 #include "core/http/websocket.h"
 #include "cp/store/schema.h"
 #include "cp/store/teams.h"
+#include "cp/whole_body.h"
 #include "unit/coroutine_test.h"
 #include "unit/db/test_database.h"
 
@@ -47,7 +48,7 @@ struct Asking {
     request.body = &body;
   }
   service::Caller caller;
-  http::StringBody body{"{}"};
+  WholeBody body{"{}"};
   http::Request request;
   KeptReply reply;
 };

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "api/accounts.h"
 #include "api/errors.h"
 #include "core/async/loop.h"
 #include "core/async/task.h"
@@ -45,6 +46,31 @@ async::Task<> whole() {
 }
 
 }  // namespace
+
+TEST_CASE("a body that was read is there for everybody who asks") {
+  cp::WholeBody body(R"({"name":"n"})");
+  http::Request request;
+  request.body = &body;
+  CHECK(cp::read_json<api::NameOnly>(request).name == "n");
+  CHECK(cp::read_json<api::NameOnly>(request).name == "n");
+  CHECK(cp::body_of(request) == R"({"name":"n"})");
+
+  cp::WholeBody blank(" \n");
+  request.body = &blank;
+  CHECK(cp::read_json<api::NameOnly>(request).name.empty());
+}
+
+TEST_CASE("a body that was read can be read like any other") {
+  async::run_loop("test", []() -> async::Task<> {
+    cp::WholeBody body("abcde");
+    CHECK(body.remaining() == 5);
+    char space[4];
+    CHECK(co_await body.read_some(space) == 4);
+    CHECK(body.remaining() == 1);
+    CHECK(co_await body.read_all(1) == "e");
+    CHECK(co_await body.read_some(space) == 0);
+  });
+}
 
 TEST_CASE("a body that is held back is not waited for") {
   async::run_loop("test", held_back);
