@@ -129,76 +129,57 @@ Task<> identify(Services& services, const Who& who, Request& request) {
   if (who.require != nullptr) request.context = co_await (services.authenticator.*who.require)(request);
 }
 
-// The body of a request that was let in: the handler finds it read (WholeBody). Who takes his time over it may lose his
-// rights meanwhile, so he is asked for them again once it is there.
+// The body of a request, once it is there: the handler finds it read.
 class AdmittedBody {
  public:
-  explicit AdmittedBody(Request& request) : request_(request), original_(request.body) {}
+  AdmittedBody(Request& request, std::string text)
+      : request_(request), original_(request.body), body_(std::move(text)) {
+    request_.body = &body_;
+  }
   AdmittedBody(const AdmittedBody&) = delete;
   ~AdmittedBody() { request_.body = original_; }
-
-  Task<> read(Services& services, const Who& who) {
-    co_await identify(services, who, request_);
-    std::string text;
-    if (original_->remaining() != 0) {
-      text = co_await read_body(request_, who.body.bytes, who.body.time);
-      co_await identify(services, who, request_);
-    }
-    request_.body = &body_.emplace(std::move(text));
-  }
 
  private:
   Request& request_;
   http::Body* const original_;
-  std::optional<WholeBody> body_;
+  WholeBody body_;
 };
 
-template <typename Group>
-Task<> ask(Services& services, const Who& who, Group& group, Method<Group> method, Request& request, Reply& reply) {
-  AdmittedBody body(request);
-  co_await body.read(services, who);
-  co_await (group.*method)(request, reply);
-}
+// What becomes of a request's body.
+enum class Way {
+  whole,      // read before the handler is asked
+  once,       // the same, of what makes something: repeated with its Idempotency-Key it makes it once
+  streaming,  // passed on by the handler while it arrives, however large: uploads
+};
+using enum Way;
 
-// For bodies that are passed on while they arrive.
-template <typename Group>
-Task<> ask_for_stream(Services& services, const Who& who, Group& group, Method<Group> method, Request& request,
-                      Reply& reply) {
+Task<> admit(Services& services, const Who& who, Way way, const http::Handler& handler, Request& request,
+             Reply& reply) {
   co_await identify(services, who, request);
-  co_await (group.*method)(request, reply);
+  if (way == streaming) {
+    co_await handler(request, reply);
+    co_return;
+  }
+  std::string text;
+  if (request.body->remaining() != 0) {
+    text = co_await read_body(request, who.body.bytes, who.body.time);
+    // Who has taken his time over it may have lost his rights meanwhile.
+    co_await identify(services, who, request);
+  }
+  const AdmittedBody body(request, std::move(text));
+  if (way == once) {
+    auto caller = caller_of(request);
+    co_await services.idempotency.run(request, reply, std::move(caller), handler);
+  } else {
+    co_await handler(request, reply);
+  }
 }
 
 template <typename Group>
-http::Handler streaming(Services& services, const Who& who, Group& group, Method<Group> method) {
-  return [&services, &who, &group, method](Request& request, Reply& reply) {
-    return ask_for_stream(services, who, group, method, request, reply);
-  };
-}
-
-template <typename Group>
-http::Handler asking(Services& services, const Who& who, Group& group, Method<Group> method) {
-  return [&services, &who, &group, method](Request& request, Reply& reply) {
-    return ask(services, who, group, method, request, reply);
-  };
-}
-
-// Makes something: a request that is repeated with the same Idempotency-Key makes it once.
-template <typename Group>
-Task<> ask_once(Services& services, const Who& who, Group& group, Method<Group> method, Request& request,
-                Reply& reply) {
-  AdmittedBody body(request);
-  co_await body.read(services, who);
-  auto caller = caller_of(request);
-  const http::Handler handler = [&group, method](Request& inner, Reply& answer) {
-    return (group.*method)(inner, answer);
-  };
-  co_await services.idempotency.run(request, reply, std::move(caller), handler);
-}
-
-template <typename Group>
-http::Handler once(Services& services, const Who& who, Group& group, Method<Group> method) {
-  return [&services, &who, &group, method](Request& request, Reply& reply) {
-    return ask_once(services, who, group, method, request, reply);
+http::Handler asking(Services& services, const Who& who, Group& group, Method<Group> method,
+                     Way way = whole) {
+  return [&services, &who, way, handler = open(group, method)](Request& request, Reply& reply) {
+    return admit(services, who, way, handler, request, reply);
   };
 }
 
@@ -208,18 +189,18 @@ http::Handler strangers(Services& services, Group& group, Method<Group> method) 
 }
 
 template <typename Group>
-http::Handler keyed(Services& services, Group& group, Method<Group> method) {
-  return asking(services, kAnybody, group, method);
+http::Handler keyed(Services& services, Group& group, Method<Group> method, Way way = whole) {
+  return asking(services, kAnybody, group, method, way);
 }
 
 template <typename Group>
-http::Handler signed_in(Services& services, Group& group, Method<Group> method) {
-  return asking(services, kUser, group, method);
+http::Handler signed_in(Services& services, Group& group, Method<Group> method, Way way = whole) {
+  return asking(services, kUser, group, method, way);
 }
 
 template <typename Group>
-http::Handler admins(Services& services, Group& group, Method<Group> method) {
-  return asking(services, kAdmin, group, method);
+http::Handler admins(Services& services, Group& group, Method<Group> method, Way way = whole) {
+  return asking(services, kAdmin, group, method, way);
 }
 
 }  // namespace
@@ -254,7 +235,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("GET", "/v1/users/search", signed_in(s, h.me, &Me::search_users));
 
   router_.add("GET", "/v1/teams", signed_in(s, h.teams, &Teams::list));
-  router_.add("POST", "/v1/teams", once(s, kUser, h.teams, &Teams::create));
+  router_.add("POST", "/v1/teams", signed_in(s, h.teams, &Teams::create, once));
   router_.add("GET", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::get));
   router_.add("PATCH", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::rename));
   router_.add("DELETE", "/v1/teams/{id}", signed_in(s, h.teams, &Teams::remove));
@@ -265,7 +246,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("POST", "/v1/teams/{id}/leave", signed_in(s, h.teams, &Teams::leave));
 
   router_.add("GET", "/v1/api-keys", signed_in(s, h.api_keys, &ApiKeys::list));
-  router_.add("POST", "/v1/api-keys", once(s, kUser, h.api_keys, &ApiKeys::create));
+  router_.add("POST", "/v1/api-keys", signed_in(s, h.api_keys, &ApiKeys::create, once));
   router_.add("DELETE", "/v1/api-keys/{id}", signed_in(s, h.api_keys, &ApiKeys::revoke));
   router_.add("GET", "/v1/audit-logs", signed_in(s, h.audit_logs, &AuditLogs::list));
 
@@ -284,7 +265,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   // What a team does with its capsules, admins do with the platform's.
   const auto add_capsules = [&](const std::string& at, const Who& who, ExecStream& streams, Pty& pty) {
     const auto one = at + "/{id}", files = one + "/files", processes = one + "/processes";
-    router_.add("POST", at, once(s, who, h.capsules, &Capsules::create));
+    router_.add("POST", at, asking(s, who, h.capsules, &Capsules::create, once));
     router_.add("GET", at, asking(s, who, h.capsules, &Capsules::list));
     router_.add("GET", one, asking(s, who, h.capsules, &Capsules::get));
     router_.add("DELETE", one, asking(s, who, h.capsules, &Capsules::destroy));
@@ -295,7 +276,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
     router_.add("GET", processes, asking(s, who, h.processes, &Processes::list));
     router_.add("DELETE", processes + "/{selector}", asking(s, who, h.processes, &Processes::kill));
     router_.add("GET", processes + "/{selector}/stream", open(streams, &ExecStream::connect));
-    router_.add("POST", files + "/write", streaming(s, who, h.files, &Files::write));
+    router_.add("POST", files + "/write", asking(s, who, h.files, &Files::write, streaming));
     router_.add("POST", files + "/read", asking(s, who, h.files, &Files::read));
     router_.add("POST", files + "/list", asking(s, who, h.files, &Files::list));
     router_.add("POST", files + "/mkdir", asking(s, who, h.files, &Files::make_dir));
@@ -304,7 +285,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   add_capsules("/v1/capsules", kAnybody, h.exec_stream, h.pty);
   add_capsules("/v1/admin/capsules", kAdmin, h.admin_exec_stream, h.admin_pty);
   router_.add("POST", "/v1/admin/capsules/{id}/snapshot",
-              once(s, kAdmin, h.templates, &Templates::turn_into));
+              admins(s, h.templates, &Templates::turn_into, once));
   router_.add("GET", "/v1/admin/templates", admins(s, h.templates, &Templates::list_all));
   router_.add("DELETE", "/v1/admin/templates/{name}", admins(s, h.templates, &Templates::remove));
   router_.add("GET", "/v1/admin/events/stream", admins(s, h.events, &Events::stream_all));
@@ -313,18 +294,19 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("GET", "/v1/capsules/usage", keyed(s, h.usage, &TeamUsage::usage));
   router_.add("POST", "/v1/capsules/{id}/pause", keyed(s, h.capsules, &Capsules::pause));
   router_.add("POST", "/v1/capsules/{id}/resume", keyed(s, h.capsules, &Capsules::resume));
-  router_.add("POST", "/v1/capsules/{id}/fork", once(s, kAnybody, h.capsules, &Capsules::fork));
+  router_.add("POST", "/v1/capsules/{id}/fork", keyed(s, h.capsules, &Capsules::fork, once));
   router_.add("POST", "/v1/capsules/{id}/checkpoints",
-              once(s, kAnybody, h.checkpoints, &Checkpoints::create));
+              keyed(s, h.checkpoints, &Checkpoints::create, once));
   router_.add("GET", "/v1/capsules/{id}/checkpoints", keyed(s, h.checkpoints, &Checkpoints::list));
   router_.add("DELETE", "/v1/capsules/{id}/checkpoints/{checkpoint}",
               keyed(s, h.checkpoints, &Checkpoints::remove));
   router_.add("POST", "/v1/capsules/{id}/rollback", keyed(s, h.checkpoints, &Checkpoints::rollback));
   router_.add("POST", "/v1/capsules/{id}/ping", keyed(s, h.capsules, &Capsules::ping));
-  router_.add("POST", "/v1/capsules/{id}/files/stream/write", streaming(s, kAnybody, h.files, &Files::stream_write));
+  router_.add("POST", "/v1/capsules/{id}/files/stream/write",
+              keyed(s, h.files, &Files::stream_write, streaming));
   router_.add("POST", "/v1/capsules/{id}/files/stream/read", keyed(s, h.files, &Files::read));
 
-  router_.add("POST", "/v1/channels", once(s, kAnybody, h.channels, &Channels::create));
+  router_.add("POST", "/v1/channels", keyed(s, h.channels, &Channels::create, once));
   router_.add("GET", "/v1/channels", keyed(s, h.channels, &Channels::list));
   router_.add("POST", "/v1/channels/test", keyed(s, h.channels, &Channels::test));
   router_.add("GET", "/v1/channels/{id}", keyed(s, h.channels, &Channels::get));
@@ -337,7 +319,7 @@ Routes::Routes(Services& services) : handlers_(std::make_unique<Handlers>(servic
   router_.add("GET", "/v1/events/stream", keyed(s, h.events, &Events::stream));
 
   router_.add("GET", "/v1/snapshots", keyed(s, h.templates, &Templates::list));
-  router_.add("POST", "/v1/snapshots", once(s, kAnybody, h.templates, &Templates::create));
+  router_.add("POST", "/v1/snapshots", keyed(s, h.templates, &Templates::create, once));
   router_.add("DELETE", "/v1/snapshots/{name}", keyed(s, h.templates, &Templates::remove));
 }
 
