@@ -1,7 +1,5 @@
 #include "cp/service/capsule_service.h"
 
-#include <algorithm>
-
 #include "api/errors.h"
 #include "core/json/fields.h"
 #include "core/log/log.h"
@@ -212,14 +210,14 @@ Task<> CapsuleService::destroy(Caller caller, model::SandboxId id) {
     std::vector<SandboxState> expected{pending, starting, running, pausing, paused, resuming, missing, error};
     auto change = begin_to(stopping, limits::kStoppingDeadline, caller.actor);
     auto begun = [&](db::Connection& connection) {
-      auto before = store::find_sandbox(connection, id);
+      auto row = transitions::begin(connection, id, expected, change, now());
       // Another destroy has begun, here or elsewhere, or was left to the reconciler. To begin it anew would
       // keep it from its end.
-      if (before && before->status == stopping) return before;
-      return transitions::begin(connection, id, expected, change, now());
+      if (!row) row = store::find_sandbox(connection, id);
+      return row;
     };
     const auto row = co_await database_.write(begun);
-    if (!row) co_return;  // stopped meanwhile
+    if (!row || row->status == stopped) co_return;
     // Another destroy may have begun while the database was writing.
     auto& slot = destroying_[id];
     if (!slot) slot = operations_.begin("destroy", id.text(), {id}, do_destroy(*row));
@@ -378,15 +376,14 @@ Task<> CapsuleService::settle_now(Sandbox row, std::string why) {
 Task<Sandbox> CapsuleService::begin_change(model::TeamId team, model::SandboxId id,
                                            std::vector<SandboxState> expected, Change change,
                                            std::string_view wanted) {
-  const auto current = co_await get(team, id);
-  auto begun = [&](db::Connection& connection) -> std::optional<Sandbox> {
-    const auto before = store::find_sandbox(connection, id);
-    if (!before || std::find(expected.begin(), expected.end(), before->status) == expected.end())
-      return std::nullopt;
-    // What is paused or has failed is not counted, and others may have taken its place.
-    if (store::is_reserved(change.to) && !store::is_reserved(before->status))
-      quotas_.admit(connection, before->team, {1, before->vcpus, before->memory_mb});
-    return transitions::begin(connection, id, expected, change, now());
+  auto begun = [&](db::Connection& connection) {
+    const auto check = [&](const Sandbox& before) {
+      if (before.team != team) throw_sandbox_not_found();
+      // What is paused or has failed is not counted, and others may have taken its place.
+      if (store::is_reserved(change.to) && !store::is_reserved(before.status))
+        quotas_.admit(connection, team, {1, before.vcpus, before.memory_mb});
+    };
+    return transitions::begin(connection, id, expected, change, now(), check);
   };
   auto row = co_await database_.write(begun);
   if (row) co_return std::move(*row);

@@ -116,13 +116,15 @@ void insert(db::Connection& connection, const Sandbox& row) {
 
 std::optional<Sandbox> begin(db::Connection& connection, const model::SandboxId& id,
                              const std::vector<SandboxState>& expected, const store::Change& change,
-                             UnixTime at) {
+                             UnixTime at, const Check& check) {
   const auto before = store::find_sandbox(connection, id);
-  auto row = store::begin_change(connection, id, expected, change, at);
-  if (row && before) {
-    note_usage(connection, before->status, *row, at);
-    tell_state(connection, before->status, *row, at);
-  }
+  if (!before || std::find(expected.begin(), expected.end(), before->status) == expected.end())
+    return std::nullopt;
+  if (check) check(*before);
+  auto row = store::begin_change(connection, id, {before->status}, change, at);
+  if (!row) return row;
+  note_usage(connection, before->status, *row, at);
+  tell_state(connection, before->status, *row, at);
   return row;
 }
 

@@ -8,6 +8,7 @@
 //                                                      running   capsule.pause, error
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,10 +43,13 @@ namespace transitions {
 
 // A row that begins; row.by says whose it is.
 void insert(db::Connection& connection, const store::Sandbox& row);
-// As store::begin_change(). change.by is remembered for the end.
+// The row after the change; absent if it is not (any more) in one of `expected`, or does not exist. `check` sees the
+// row before the change, if there is to be one; what it throws undoes the transaction. change.by is remembered for the
+// end.
+using Check = std::function<void(const store::Sandbox& before)>;
 std::optional<store::Sandbox> begin(db::Connection& connection, const model::SandboxId& id,
                                     const std::vector<SandboxState>& expected, const store::Change& change,
-                                    UnixTime at);
+                                    UnixTime at, const Check& check = {});
 // As store::finish_change(); `before` is the row that begin() or the database gave.
 std::optional<store::Sandbox> finish(db::Connection& connection, const store::Sandbox& before,
                                      const store::Change& change, UnixTime at, const Told& told = {});
