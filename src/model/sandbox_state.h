@@ -6,12 +6,17 @@
 // Those in parentheses and `starting` are transient: an operation is under way and a deadline watches it.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string_view>
 
 namespace wrenn::model {
 
 enum class SandboxState { pending, starting, running, pausing, paused, resuming, stopping, stopped, missing, error };
+inline constexpr auto kSandboxStates = [] {
+  using enum SandboxState;
+  return std::array{pending, starting, running, pausing, paused, resuming, stopping, stopped, missing, error};
+}();
 
 std::string_view to_string(SandboxState state) noexcept;
 std::optional<SandboxState> from_string(std::string_view text, SandboxState*) noexcept;

@@ -11,6 +11,14 @@ static constexpr std::string_view kColumns =
     "started_at, "
     "last_active_at, access_token, by_type, by_id, by_name, attended_at";
 
+// "status IN ('pending', 'starting')": those that `holds` is true of, in the order of kSandboxStates.
+static std::string status_in(bool (&holds)(SandboxState) noexcept) {
+  std::string list;
+  for (const auto state : model::kSandboxStates)
+    if (holds(state)) list += fmt::format("{}'{}'", list.empty() ? "" : ", ", to_string(state));
+  return fmt::format("status IN ({})", list);
+}
+
 // Into an existing row: a list of a hundred reuses the memory of its strings.
 static void read_into(Sandbox& sandbox, const db::Row& row) {
   sandbox.id = stored_id<model::SandboxId>(row.text(0));
@@ -177,20 +185,20 @@ void set_sandbox_active(db::Connection& connection, const model::SandboxId& id, 
 }
 
 void set_sandbox_attended(db::Connection& connection, const model::SandboxId& id, UnixTime at) {
-  connection.execute(
-      "UPDATE sandboxes SET attended_at = $2 WHERE id = $1 AND status IN ('pending', 'starting', 'pausing', "
-      "'resuming', 'stopping')",
-      {id.text(), at.us});
+  static const std::string kAttended = fmt::format(
+      "UPDATE sandboxes SET attended_at = $2 WHERE id = $1 AND {}", status_in(model::is_transient));
+  connection.execute(kAttended, {id.text(), at.us});
 }
 
 Reserved reserved_by(db::Connection& connection, const model::TeamId& team) {
+  static const std::string kReserved = fmt::format(
+      "SELECT COUNT(*), COALESCE(SUM(vcpus), 0), COALESCE(SUM(memory_mb), 0) FROM sandboxes "
+      "WHERE team_id = $1 AND {}",
+      reserved_condition());
   Reserved reserved;
-  connection.query(
-      "SELECT COUNT(*), COALESCE(SUM(vcpus), 0), COALESCE(SUM(memory_mb), 0) FROM sandboxes WHERE team_id = "
-      "$1 "
-      "AND status IN ('pending', 'starting', 'running', 'pausing', 'resuming')",
-      {team.text()},
-      [&](const db::Row& row) { reserved = {row.integer(0), row.integer(1), row.integer(2)}; });
+  connection.query(kReserved, {team.text()}, [&](const db::Row& row) {
+    reserved = {row.integer(0), row.integer(1), row.integer(2)};
+  });
   return reserved;
 }
 
@@ -198,6 +206,11 @@ bool is_reserved(SandboxState status) noexcept {
   using enum SandboxState;
   return status == pending || status == starting || status == running || status == pausing ||
          status == resuming;
+}
+
+const std::string& reserved_condition() {
+  static const std::string kCondition = status_in(is_reserved);
+  return kCondition;
 }
 
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection) {

@@ -98,6 +98,8 @@ struct Reserved {
 Reserved reserved_by(db::Connection& connection, const model::TeamId& team);
 // Whether one in this status is counted there.
 bool is_reserved(SandboxState status) noexcept;
+// The same as a condition on a row: "status IN ('pending', …)", as in the index idx_sandboxes_using.
+const std::string& reserved_condition();
 
 // Without stopped and failed ones.
 std::map<SandboxState, std::int64_t> count_sandboxes(db::Connection& connection);

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-namespace wrenn::cp::store {
+#include "cp/store/sandboxes.h"
 
-static constexpr std::string_view kUses =
-    "status IN ('pending', 'starting', 'running', 'pausing', 'resuming')";
+namespace wrenn::cp::store {
 
 // Three columns of sums over live capsules; PostgreSQL adds BIGINTs up to NUMERICs.
 static const std::string& sums() {
@@ -14,7 +13,7 @@ static const std::string& sums() {
       "CAST(COALESCE(SUM(CASE WHEN {0} THEN vcpus ELSE 0 END), 0) AS BIGINT) AS vcpus, "
       "CAST(COALESCE(SUM(CASE WHEN {0} THEN memory_mb WHEN status = 'paused' THEN (memory_mb + 1) / 2 ELSE 0 "
       "END), 0) AS BIGINT) AS memory_mb",
-      kUses);
+      reserved_condition());
   return kSums;
 }
 
