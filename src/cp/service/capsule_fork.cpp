@@ -148,7 +148,7 @@ Task<> CapsuleService::undo_fork(std::vector<Sandbox> children, std::string why)
   const auto changed = co_await database_.write(write);
   // The answer may have been lost on its way back. What cannot be cleaned now, the reconciler finds.
   for (std::size_t i = 0; i < children.size(); ++i)
-    operations_.scope().spawn(changed[i] ? clean_up_create(children[i]) : clean_up_quietly(children[i]));
+    operations_.scope().spawn(clean_up_create(children[i], changed[i]));
   on_unsettled();
 }
 

@@ -108,7 +108,7 @@ Task<Sandbox> CapsuleService::do_create(Sandbox row, api::agent::CreateSandboxRe
     // lost on its way back. If that fails too, the reconciler finds the orphan.
     auto failed = change_to(error, text_of(failure));
     const auto after_failure = co_await finish(row, std::move(failed));
-    operations_.scope().spawn(after_failure ? clean_up_create(row) : clean_up_quietly(row));
+    operations_.scope().spawn(clean_up_create(row, after_failure.has_value()));
     throw_create_failure(failure);
   }
   info.metadata.insert(metadata.begin(), metadata.end());
@@ -257,14 +257,11 @@ Task<Sandbox> CapsuleService::do_destroy(Sandbox row) {
   co_return after_destroy ? std::move(*after_destroy) : std::move(row);
 }
 
-Task<> CapsuleService::clean_up_create(Sandbox row) {
-  if (!co_await destroy_on_agent(row)) co_return;
+Task<> CapsuleService::clean_up_create(Sandbox row, bool tells) {
+  const bool gone = co_await destroy_on_agent(row);
+  if (!gone || !tells) co_return;
   auto tell = [&](db::Connection& connection) { transitions::publish_cleanup(connection, row, now()); };
   co_await database_.write(tell);
-}
-
-Task<> CapsuleService::clean_up_quietly(Sandbox row) {
-  (void)co_await destroy_on_agent(row);
 }
 
 Task<bool> CapsuleService::destroy_on_agent(Sandbox row) {

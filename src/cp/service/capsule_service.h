@@ -125,10 +125,9 @@ class CapsuleService {
   Task<> settle_now(store::Sandbox row, std::string failure);
   // True if it is gone there.
   Task<bool> destroy_on_agent(store::Sandbox row);
-  // What a create or fork that failed may have left on the host goes, and that is told; quietly, if somebody
-  // had ended the row meanwhile: he tells it.
-  Task<> clean_up_create(store::Sandbox row);
-  Task<> clean_up_quietly(store::Sandbox row);
+  // What a create or fork that failed may have left on the host goes. It `tells` so, unless somebody had ended
+  // the row meanwhile: he tells it.
+  Task<> clean_up_create(store::Sandbox row, bool tells);
   Task<> write_activity(model::SandboxId id);
   Task<store::Sandbox> begin_change(model::TeamId team, model::SandboxId id,
                                     std::vector<SandboxState> expected, store::Change change,
