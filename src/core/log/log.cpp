@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
@@ -84,12 +85,41 @@ static std::string as_text(Level level, std::string_view message, Fields fields)
   return line;
 }
 
+// Lines that could not be written (a full disk, a pipe that nobody empties), or not to their end.
+static std::atomic<std::int64_t> lost_lines{0};
+static std::atomic<bool> torn{false};  // the last one was begun only
+
+static bool put(std::string line) {
+  // What was begun must not swallow this one.
+  if (torn.load(std::memory_order_relaxed) && torn.exchange(false)) line.insert(line.begin(), '\n');
+  ssize_t written = 0;
+  do {
+    written = ::write(STDERR_FILENO, line.data(), line.size());
+  } while (written < 0 && errno == EINTR);
+  if (written == static_cast<ssize_t>(line.size())) return true;
+  // Of the line, or of the end of the one before it.
+  if (written > 0 || line.front() == '\n') torn = true;
+  return false;
+}
+
+static void put_or_count(Level level, std::string_view message, Fields fields) {
+  static const bool terminal = isatty(STDERR_FILENO) == 1;
+  if (!put(terminal ? as_text(level, message, fields) : as_json(level, message, fields))) {
+    ++lost_lines;
+    return;
+  }
+  const auto lost = lost_lines.load(std::memory_order_relaxed) == 0 ? 0 : lost_lines.exchange(0);
+  if (lost == 0) return;
+  const Fields counted{{"lines", lost}};
+  constexpr std::string_view kLost = "lines of the log were lost: they could not be written";
+  if (!put(terminal ? as_text(Level::warn, kLost, counted) : as_json(Level::warn, kLost, counted)))
+    lost_lines += lost;
+}
+
 void write(Level level, std::string_view message, Fields fields) noexcept {
   if (level < threshold.load(std::memory_order_relaxed)) return;
-  static const bool terminal = isatty(STDERR_FILENO) == 1;
   try {
-    const std::string line = terminal ? as_text(level, message, fields) : as_json(level, message, fields);
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+    put_or_count(level, message, fields);
   } catch (...) {
     // Out of memory while logging: there is nobody to tell.
   }

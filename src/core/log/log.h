@@ -38,7 +38,8 @@ struct Field {
 };
 using Fields = std::initializer_list<Field>;
 
-// Thread-safe: one write(2) a line. None of these throws.
+// Thread-safe: one write(2) a line. None of these throws. Lines that cannot be written (a full disk) are lost; the first
+// that can be is followed by one that counts them, and never stands on the rest of another.
 void write(Level level, std::string_view message, Fields fields) noexcept;
 void debug(std::string_view message, Fields fields = {}) noexcept;
 void info(std::string_view message, Fields fields = {}) noexcept;
