@@ -15,7 +15,7 @@ void Connection::notify(std::string_view channel, std::string_view payload) {
 
 Database::Measurement::~Measurement() {
   if (!ended || !owner.observer_) return;
-  owner.observer_({reads(kind) ? Measured::Kind::read : Measured::Kind::write, *ended - began, failed});
+  owner.observer_({reads(kind) ? Measured::Kind::read : Measured::Kind::write, *ended - began, failed, full});
 }
 
 void Database::run_now(Measurement& measurement, const std::function<void(Connection&)>& work) {
@@ -31,10 +31,16 @@ void Database::run_now(Measurement& measurement, const std::function<void(Connec
       case Kind::lead:
         return lead_now(work);
     }
-  } catch (const Failure&) {
+  } catch (const Failure& failure) {
     measurement.failed = true;
+    measurement.full = failure.code() == ErrorCode::resource_exhausted;
     throw;
   }
+}
+
+void throw_full() {
+  throw Failure(ErrorCode::resource_exhausted,
+                "database: database or disk is full; free some space on its disk");
 }
 
 std::unique_ptr<Database> open_database(std::string_view url) {

@@ -107,6 +107,7 @@ struct Measured {
   Kind kind;
   SteadyClock::duration took;  // from the call on: waiting for a thread counts, too
   bool failed;                 // by a Failure; what the function threw by itself is none
+  bool full;                   // … because there is no room for what was to be written
 };
 
 class Database {
@@ -183,7 +184,7 @@ class Database {
     const Kind kind;
     const SteadyTime began = SteadyClock::now();
     std::optional<SteadyTime> ended;
-    bool failed = false;
+    bool failed = false, full = false;
   };
   void run_now(Measurement& measurement, const std::function<void(Connection&)>& work);
 

@@ -11,4 +11,7 @@ namespace wrenn::db {
 std::unique_ptr<Database> open_sqlite(std::string_view url);
 std::unique_ptr<Database> open_postgres(std::string_view url);
 
+// There is no room for what was to be written. Users are told this, so it says nothing of statements and files.
+[[noreturn]] void throw_full();
+
 }  // namespace wrenn::db

@@ -13,6 +13,10 @@ inline constexpr std::size_t kReadThreads = 2;                 // = reading conn
 inline constexpr std::size_t kPreparedStatements = 256;        // kept per connection
 inline constexpr int kPageCacheKib = 2048;                     // per connection
 
+// A database that has refused no write for want of room for so long, and then takes one, has room again. Where little
+// is left, some writes find it and others do not.
+inline constexpr std::chrono::seconds kRoomAgain = 10s;
+
 // Leases: a machine that is lost leaves its work undone for the first and the third together.
 inline constexpr std::chrono::milliseconds kLeaseTime = 20s;
 inline constexpr std::chrono::milliseconds kLeasePause =

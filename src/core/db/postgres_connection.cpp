@@ -5,6 +5,7 @@
 
 #include "core/base/scope_guard.h"
 #include "core/base/text.h"
+#include "core/db/engines.h"
 #include "core/db/limits.h"
 #include "core/db/postgres_listener.h"
 #include "core/log/log.h"
@@ -16,15 +17,17 @@ namespace {
 constexpr const char* kBeginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 // postgresql.org, "PostgreSQL Error Codes".
+constexpr std::string_view kDiskFull = "53100";
+
 ErrorCode code_of_state(std::string_view state) noexcept {
   const std::string_view group = state.substr(0, 2);
   if (state == "23505") return ErrorCode::already_exists;  // unique_violation
   if (group == "23") return ErrorCode::failed_precondition;
   if (group == "22") return ErrorCode::invalid_argument;  // a text that is no UTF-8, a number out of range
   if (group == "08" || group == "57") return ErrorCode::unavailable;     // connection; the server shuts down
-  if (state == "53300" || group == "55") return ErrorCode::unavailable;  // too many connections; locked
+  if (state == kDiskFull) return ErrorCode::resource_exhausted;
+  if (group == "53" || group == "55") return ErrorCode::unavailable;  // connections, memory; locked
   if (state == "25006") return ErrorCode::unavailable;                   // a standby: the primary has moved
-  if (group == "53") return ErrorCode::resource_exhausted;
   if (group == "XX" && state != "XX000") return ErrorCode::data_loss;
   return ErrorCode::internal;
 }
@@ -256,6 +259,8 @@ void PostgresConnection::check(const PGresult* result, std::string_view what) co
     case ErrorCode::failed_precondition:
     case ErrorCode::invalid_argument:
       throw_error(code, "database: {}", message);
+    case ErrorCode::resource_exhausted:
+      throw_full();
     default:
       throw Failure(code, fmt::format("database: {}: {} ({})", what, message, state));
   }

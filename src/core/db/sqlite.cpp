@@ -40,10 +40,8 @@ ErrorCode code_of_result(int result) noexcept {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
-      return ErrorCode::unavailable;
-    case SQLITE_FULL:
     case SQLITE_NOMEM:
-      return ErrorCode::resource_exhausted;
+      return ErrorCode::unavailable;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return ErrorCode::data_loss;
@@ -52,16 +50,30 @@ ErrorCode code_of_result(int result) noexcept {
   }
 }
 
+// Of its shared memory (-shm), which has to grow, too, SQLite says only that there was an I/O error.
+bool is_full(sqlite3* handle, int result) noexcept {
+  switch (result & 0xff) {
+    case SQLITE_FULL:
+      return true;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: {
+      const int error = handle != nullptr ? sqlite3_system_errno(handle) : 0;
+      return error == ENOSPC || error == EDQUOT;
+    }
+    default:
+      return false;
+  }
+}
+
 // `what` (the statement) stands only in messages that are for the log: the others may be shown to a user.
 [[noreturn]] void throw_sqlite(sqlite3* handle, int result, std::string_view what) {
   const std::string_view detail = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
+  if (is_full(handle, result)) throw_full();
   const auto code = code_of_result(result);
   switch (code) {
     case ErrorCode::already_exists:
     case ErrorCode::failed_precondition:
       throw_error(code, "database: {}", detail);
-    case ErrorCode::resource_exhausted:
-      throw Failure(code, fmt::format("database: {}; free some space on its disk", detail));
     default:
       throw Failure(code, fmt::format("database: {}: {}{}", what, detail,
                                       (result & 0xff) == SQLITE_BUSY ? "; another process holds it" : ""));
