@@ -80,9 +80,10 @@ void DatabaseFigures::Series::count(const db::Measured& measured) noexcept {
   if (measured.failed) failures.add();
 }
 
-DatabaseFigures::DatabaseFigures(db::Database& database, metrics::Registry& registry)
+DatabaseFigures::DatabaseFigures(db::Database& database, db::Room& room, metrics::Registry& registry)
     : database_(database), reads_(registry, "read"), writes_(registry, "write") {
-  database_.observe([this](const db::Measured& measured) {
+  database_.observe([this, &room](const db::Measured& measured) {
+    room.note(measured, SteadyClock::now());
     (measured.kind == db::Measured::Kind::read ? reads_ : writes_).count(measured);
   });
 }

@@ -2,16 +2,17 @@
 #pragma once
 
 #include "core/db/database.h"
+#include "core/db/room.h"
 #include "core/metrics/metrics.h"
 #include "cp/services.h"
 
 namespace wrenn::cp {
 
-// What the database did for coroutines, as long as this lives.
+// What the database did for coroutines, as long as this lives; its room is told of it, too.
 class DatabaseFigures {
  public:
-  // Both must outlive this. On the thread of who awaits the database.
-  DatabaseFigures(db::Database& database, metrics::Registry& registry);
+  // All must outlive this. On the thread of who awaits the database.
+  DatabaseFigures(db::Database& database, db::Room& room, metrics::Registry& registry);
   ~DatabaseFigures() { database_.observe({}); }
   DatabaseFigures(const DatabaseFigures&) = delete;
   DatabaseFigures& operator=(const DatabaseFigures&) = delete;

@@ -39,7 +39,7 @@ class Core {
  public:
   Core(async::Executor executor, const Config& config, db::Database& database, std::uint16_t port)
       : services_(executor, config, database, port),
-        database_figures_(database, services_.metrics),
+        database_figures_(database, services_.room, services_.metrics),
         reconciler_(executor, database, services_.hosts, services_.templates, services_.capsules,
                     services_.metrics, config),
         attendance_(database, services_.under_way),

@@ -3,6 +3,7 @@
 
 #include "core/async/scope.h"
 #include "core/db/database.h"
+#include "core/db/room.h"
 #include "core/metrics/metrics.h"
 #include "core/outbound/http_request.h"
 #include "core/outbound/mailer.h"
@@ -32,6 +33,7 @@ struct Services {
 
   const Config& config;
   db::Database& database;
+  db::Room room;  // of the database
   // Both must be joined before this dies.
   async::Scope background, operations;
   metrics::Registry metrics;

@@ -56,7 +56,8 @@ Task<> System::ready(Request&, Reply& reply) {
   json::Writer writer(text);
   writer.begin_object();
   writer.member("status", alive && !stopping ? "ready" : "not_ready");
-  writer.member("database", alive ? "ok" : "unavailable");
+  // Full it is ready all the same: it is read, and what runs is reached. To send nobody here would refuse that, too.
+  writer.member("database", !alive ? "unavailable" : services_.room.lacking() ? "full" : "ok");
   writer.member("stopping", stopping);
   writer.end_object();
   auto response = http::json_response(alive && !stopping ? 200 : 503, std::move(text));
