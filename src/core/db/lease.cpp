@@ -104,9 +104,11 @@ Task<> Lease::run(std::function<Task<>()> work) {
                                               [this](std::optional<std::string_view> name) {
                                                 if (!name || *name == name_) released_.notify_all();
                                               });
+  std::string why_before;  // it failed the last time
   for (;;) {
     std::exception_ptr failure;
     bool was_held = false;
+    const auto began = SteadyClock::now();
     try {
       held_ = was_held = co_await take();
       if (held_) {
@@ -120,9 +122,14 @@ Task<> Lease::run(std::function<Task<>()> work) {
     }
     held_ = false;
     const bool cancelled = failure && async::is_cancellation(failure);
-    if (failure && !cancelled)
-      log::warn("work that one process does is begun again",
-                {{"lease", name_}, {"error", wrenn::describe(failure)}});
+    if (failure && !cancelled) {
+      // A database that is away or full for hours fills no log with it.
+      if (SteadyClock::now() - began > time_) why_before.clear();
+      auto why = wrenn::describe(failure);
+      log::write(why == why_before ? log::Level::debug : log::Level::warn,
+                 "work that one process does is begun again", {{"lease", name_}, {"error", why}});
+      why_before = std::move(why);
+    }
     if (was_held) {
       co_await async::ignore_cancellation();
       co_await give_back();
