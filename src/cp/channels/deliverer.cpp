@@ -45,6 +45,29 @@ void Deliverer::told(std::optional<std::string_view> channel) {
   woken_.notify_all();
 }
 
+// As lease_.write(), but while the database is full it waits: what was found out is not found out again, which
+// would tell receivers the same for as long as that lasts. Ends with the lease, too.
+template <typename F>
+auto Deliverer::write(F work) -> Task<std::invoke_result_t<F&, db::Connection&>> {
+  for (;;) {
+    try {
+      if constexpr (std::is_void_v<std::invoke_result_t<F&, db::Connection&>>) {
+        co_await lease_.write(work);
+        lacks_room_ = false;
+        co_return;
+      } else {
+        auto result = co_await lease_.write(work);
+        lacks_room_ = false;
+        co_return result;
+      }
+    } catch (const db::Failure& failure) {
+      if (failure.code() != ErrorCode::resource_exhausted) throw;
+    }
+    if (!std::exchange(lacks_room_, true)) log::warn("deliveries wait until the database has room");
+    co_await async::sleep(limits::kRoomRetry);
+  }
+}
+
 Task<> Deliverer::lead() {
   async::Scope lanes(executor_, "channels");
   lanes_scope_ = &lanes;
@@ -54,6 +77,7 @@ Task<> Deliverer::lead() {
     results_.clear();
     failure_ = nullptr;
     sending_ = 0;
+    lacks_room_ = false;
   });
   auto main = work();
   co_await lanes.run(std::move(main));
@@ -61,7 +85,7 @@ Task<> Deliverer::lead() {
 
 Task<> Deliverer::work() {
   auto mend = [](db::Connection& connection) { store::mend_first_deliveries(connection); };
-  co_await lease_.write(mend);
+  co_await write(mend);
   look_at_all_ = true;
   auto taking_in = take_in();
   auto noting = note_results();
@@ -89,7 +113,7 @@ Task<> Deliverer::take_in() {
     asked_ = false;
     if (std::exchange(look_at_all_, false)) co_await wake_all();
     for (;;) {
-      const Taken taken = co_await lease_.write(step);
+      const Taken taken = co_await write(step);
       for (const auto& channel : taken.channels) wake(channel);
       if (taken.events < limits::kTakenInAtOnce) break;
     }
@@ -106,7 +130,7 @@ Task<> Deliverer::trim() {
     auto step = [before](db::Connection& connection) {
       return store::trim_events(connection, before, limits::kTrimmedAtOnce);
     };
-    while (co_await lease_.write(step) == limits::kTrimmedAtOnce) co_await async::yield();
+    while (co_await write(step) == limits::kTrimmedAtOnce) co_await async::yield();
     co_await async::sleep(limits::kTrimPeriod);
   }
 }
@@ -269,14 +293,14 @@ void Deliverer::count(const store::Attempt& attempt) {
       .add();
 }
 
-// What came in meanwhile is written together. A result that cannot be written ends the work: what was
-// delivered is delivered again by whoever goes on.
+// What came in meanwhile is written together. A result that cannot be written ends the work, unless only room
+// is lacking: what was delivered is delivered again by whoever goes on.
 Task<> Deliverer::note_results() {
   for (;;) {
     while (results_.empty() && !failure_) co_await result_.wait();
     if (failure_) std::rethrow_exception(failure_);
     const auto results = std::exchange(results_, {});
-    auto write = [this, &results](db::Connection& connection) {
+    auto note = [this, &results](db::Connection& connection) {
       std::map<model::ChannelId, std::optional<UnixTime>> probes;
       for (const auto& result : results) {
         store::note_attempt(connection, result);
@@ -293,7 +317,7 @@ Task<> Deliverer::note_results() {
         }
       }
     };
-    co_await lease_.write(write);
+    co_await write(note);
     for (const auto& result : results) {
       const auto lane = lanes_.find(result.channel);
       if (lane == lanes_.end()) continue;

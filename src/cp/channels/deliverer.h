@@ -57,6 +57,8 @@ class Deliverer {
     std::optional<UnixTime> next;  // if nothing is due and nothing under way
   };
 
+  template <typename F>
+  auto write(F work) -> Task<std::invoke_result_t<F&, db::Connection&>>;
   Task<> lead();
   Task<> work();
   Task<> take_in();
@@ -94,6 +96,7 @@ class Deliverer {
   async::Event slot_free_;
   std::vector<store::Attempt> results_;
   std::exception_ptr failure_;  // of a lane
+  bool lacks_room_ = false;     // the database, at the last write
   async::Event result_;
 };
 

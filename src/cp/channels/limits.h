@@ -32,6 +32,7 @@ inline constexpr std::size_t kAtOnce = 32;           // … and of all: threads 
 // Tests of channels have threads of their own: whoever tries one that does not answer holds up no delivery.
 inline constexpr std::size_t kTestsAtOnce = 8;
 inline constexpr std::size_t kTestsOfTeam = 2;  // under way
+inline constexpr std::chrono::milliseconds kRoomRetry = 1s;   // between attempts to write into a full database
 inline constexpr std::chrono::milliseconds kLookAgain = 15s;  // for what nobody told of
 inline constexpr std::size_t kDeliveriesPage = 50, kDeliveriesPageMost = 200;
 
