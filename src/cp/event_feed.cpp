@@ -31,15 +31,21 @@ Task<> EventFeed::run() {
                                                    [this](std::optional<std::string_view> word) {
                                                      if (word) tell_transient(*word);
                                                    });
+  std::string why_before;  // they could not be read
   for (;;) {
     std::exception_ptr failure;
+    const auto began = SteadyClock::now();
     try {
       co_await follow();
     } catch (...) {
       failure = std::current_exception();
     }
     if (async::is_cancellation(failure)) std::rethrow_exception(failure);
-    log::warn("events cannot be read; trying again", {{"error", wrenn::describe(failure)}});
+    if (SteadyClock::now() - began > events::limits::kLookAgain) why_before.clear();
+    auto why = wrenn::describe(failure);
+    log::write(why == why_before ? log::Level::debug : log::Level::warn, "events cannot be read; trying again",
+               {{"error", why}});
+    why_before = std::move(why);
     co_await async::sleep(events::limits::kPoll);
   }
 }

@@ -36,6 +36,7 @@ void Reconciler::look_at(SteadyTime when) noexcept {
 }
 
 Task<> Reconciler::run() {
+  std::string told;  // why the last round failed
   for (;;) {
     next_round_ = SteadyTime::max();  // what is asked for from here on, the round may have missed
     std::exception_ptr failure;
@@ -46,7 +47,12 @@ Task<> Reconciler::run() {
     }
     if (failure) {
       if (async::is_cancellation(failure)) co_return;
-      log::error("reconciler round failed; the next one tries again", {{"error", wrenn::describe(failure)}});
+      auto why = wrenn::describe(failure);
+      log::write(why == told ? log::Level::debug : log::Level::error,
+                 "reconciler round failed; the next one tries again", {{"error", why}});
+      told = std::move(why);
+    } else {
+      told.clear();
     }
     last_round_ = SteadyClock::now();
     look_at(last_round_ + config_.reconcile_period);
