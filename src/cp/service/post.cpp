@@ -1,5 +1,7 @@
 #include "cp/service/post.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/log/log.h"
 
@@ -14,20 +16,22 @@ async::Task<> Post::deliver(Letter letter) {
                             std::move(letter.subject),
                             std::move(letter.text),
                             std::move(letter.html)};
-  for (const auto pause : pauses_) {
+  for (std::size_t failures = 0;; ++failures) {
     try {
       co_await mailer_.send(mail);
       co_return;
     } catch (const Error& error) {
-      const bool later =
-          error.code() == ErrorCode::unavailable || error.code() == ErrorCode::deadline_exceeded;
-      if (!later) throw;
+      // The directory for mails: it takes them once there is room, however long that takes.
+      const bool full = error.code() == ErrorCode::resource_exhausted;
+      const bool later = full || ((error.code() == ErrorCode::unavailable ||
+                                   error.code() == ErrorCode::deadline_exceeded) &&
+                                  failures < pauses_.size());
+      if (!later || pauses_.empty()) throw;
       log::warn("a mail was not sent yet; trying again",
                 {{"to", mail.to.address}, {"subject", mail.subject}, {"error", error.what()}});
     }
-    co_await async::sleep(pause);
+    co_await async::sleep(pauses_[std::min(failures, pauses_.size() - 1)]);
   }
-  co_await mailer_.send(mail);
 }
 
 async::Task<> Post::try_to_deliver(Letter letter) {

@@ -125,6 +125,7 @@ TEST_CASE("a mail that the server cannot take now is tried again") {
   CHECK(late.asked == 3);
   CHECK(late.taken == "Subject");
   CHECK(posted(2, ErrorCode::deadline_exceeded).taken == "Subject");
+  CHECK(posted(9, ErrorCode::resource_exhausted).taken == "Subject");  // a directory on a full disk
   const auto never = posted(9, ErrorCode::unavailable);
   CHECK(never.asked == 3);
   CHECK(never.taken.empty());
