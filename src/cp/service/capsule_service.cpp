@@ -261,7 +261,15 @@ Task<> CapsuleService::clean_up_create(Sandbox row, bool tells) {
   const bool gone = co_await destroy_on_agent(row);
   if (!gone || !tells) co_return;
   auto tell = [&](db::Connection& connection) { transitions::publish_cleanup(connection, row, now()); };
-  co_await database_.write(tell);
+  std::exception_ptr failure;
+  try {
+    co_await database_.write(tell);
+  } catch (const db::Failure&) {
+    failure = std::current_exception();
+  }
+  if (failure)
+    log::warn("nobody is told that a failed create was cleaned up: the database did not take it",
+              {{"sandbox", row.id.text()}, {"error", text_of(failure)}});
 }
 
 Task<bool> CapsuleService::destroy_on_agent(Sandbox row) {
@@ -347,7 +355,16 @@ void CapsuleService::note_activity(const model::SandboxId& id) {
 Task<> CapsuleService::write_activity(model::SandboxId id) {
   const auto at = now();
   auto write = [&id, at](db::Connection& connection) { store::set_sandbox_active(connection, id, at); };
-  co_await database_.write(write);
+  std::exception_ptr failure;
+  try {
+    co_await database_.write(write);
+  } catch (const db::Failure&) {
+    failure = std::current_exception();
+  }
+  // The host knows it all the same, and what was done for the capsule is done.
+  if (failure)
+    log::debug("the use of a capsule was not noted",
+               {{"sandbox", id.text()}, {"error", text_of(failure)}});
 }
 
 Task<> CapsuleService::settle_now(Sandbox row, std::string why) {
