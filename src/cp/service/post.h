@@ -14,7 +14,7 @@ class Post {
  public:
   using Pauses = std::span<const std::chrono::milliseconds>;
   // All must outlive this; `background` must be joined before it dies. A mail that the server cannot take now
-  // is tried again after each of `pauses`; one that cannot be sent is logged, without what was in it. What
+  // is tried again after each of `pauses`, without room on and on; what cannot be sent is logged in short. What
   // waits is lost when the process ends: whoever needs it asks again.
   Post(outbound::Mailer& mailer, async::Scope& background, Pauses pauses = limits::kMailPauses)
       : mailer_(mailer), background_(background), pauses_(pauses) {}
