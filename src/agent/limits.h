@@ -96,6 +96,10 @@ inline constexpr std::int64_t kDiskMaxMib = 16LL * 1024 * 1024;
 // tens of MiB.
 inline constexpr std::uint64_t kDiskReserveBytes = 512ULL << 20;
 
+// The last of the host's disk is for those who must write down that it is full: journal, database, log. Nothing
+// large (a snapshot, a copy of a disk, room taken ahead for one) is written into it.
+inline constexpr std::uint64_t kDiskLeaveBytes = 64ULL << 20;
+
 // Looks at the room for a sandbox's disk. With less than kDiskScarceBytes free they are frequent enough that a guest would
 // have to write 640 MB/s to outrun them (64 MiB in 100 ms, disk/dm_snapshot.h); with more, all guests together 16 GiB in a
 // second. While a machine stands still for want of room, an operation that fails lets it run on until the next look.

@@ -57,6 +57,10 @@ const char* next_name(DIR* directory, const std::string& path) {
   }
 }
 
+std::uint64_t free_bytes(const struct statvfs& status) {
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
 // copy_file_range() where both ends allow it, else through memory. Both keep to [offset, offset + length).
 void copy_segment(FdView source, FdView destination, std::uint64_t offset, std::uint64_t length) {
   while (length > 0) {
@@ -127,7 +131,7 @@ std::uint64_t allocated_below(Fd fd, const std::string& path, int depth) {
 
 }  // namespace
 
-CopyMethod copy_sparse(FdView source, FdView destination) {
+CopyMethod copy_sparse(FdView source, FdView destination, std::uint64_t leave_bytes) {
   if (::ftruncate(destination.get(), 0) < 0) throw_errno("truncate the copy");
   if (::ioctl(destination.get(), FICLONE, source.get()) == 0) return CopyMethod::reflink;
   // Any refusal (EOPNOTSUPP, EXDEV, EINVAL, ENOTTY on old filesystems) only means that blocks cannot be
@@ -141,18 +145,23 @@ CopyMethod copy_sparse(FdView source, FdView destination) {
     if (data < 0) throw_errno("find data after offset {}", position);
     const off_t hole = ::lseek(source.get(), data, SEEK_HOLE);
     if (hole < 0) throw_errno("find the hole after offset {}", data);
-    copy_segment(source, destination, static_cast<std::uint64_t>(data),
-                 static_cast<std::uint64_t>(hole - data));
-    position = static_cast<std::uint64_t>(hole);
+    const auto end = static_cast<std::uint64_t>(hole);
+    for (position = static_cast<std::uint64_t>(data); position < end;) {
+      const std::uint64_t piece = std::min(end - position, limits::kCopyPieceBytes);
+      require_room(destination, piece, leave_bytes);
+      copy_segment(source, destination, position, piece);
+      position += piece;
+    }
   }
   return CopyMethod::sparse;
 }
 
-CopyMethod copy_sparse(const std::string& source, const std::string& destination, mode_t mode) {
+CopyMethod copy_sparse(const std::string& source, const std::string& destination, mode_t mode,
+                       std::uint64_t leave_bytes) {
   const Fd from = open_file(source, O_RDONLY);
   const Fd to = open_file(destination, O_WRONLY | O_CREAT | O_EXCL, mode);
   ScopeGuard cleanup([&] { ::unlink(destination.c_str()); });
-  const CopyMethod method = copy_sparse(from, to);
+  const CopyMethod method = copy_sparse(from, to, leave_bytes);
   cleanup.dismiss();
   return method;
 }
@@ -187,7 +196,17 @@ std::uint64_t allocated_bytes(const std::string& path) {
 std::uint64_t free_disk_bytes(const std::string& path) {
   struct statvfs status{};
   if (::statvfs(path.c_str(), &status) < 0) throw_errno("ask for the free space at {}", path);
-  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+  return free_bytes(status);
+}
+
+void require_room(FdView fd, std::uint64_t bytes, std::uint64_t leave_bytes) {
+  if (leave_bytes == 0) return;  // then the writing itself finds out
+  struct statvfs status{};
+  if (::fstatvfs(fd.get(), &status) < 0) throw_errno("ask for the free space of descriptor {}", fd.get());
+  if (free_bytes(status) >= bytes + leave_bytes) return;
+  errno = ENOSPC;
+  throw_errno("write {} MiB to a disk of which {} MiB are left, the last {} MiB for others", (bytes >> 20) + 1,
+              free_bytes(status) >> 20, leave_bytes >> 20);
 }
 
 std::optional<std::vector<std::string>> try_list_directory(const std::string& path) {

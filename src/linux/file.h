@@ -14,10 +14,12 @@ enum class CopyMethod { reflink, sparse };
 
 // Copies the whole of `source` over `destination` (opened for writing; truncated first). Shares the blocks
 // where the filesystem can (FICLONE), else copies the data segments and leaves the holes. Positions of both
-// descriptors are unspecified afterwards. Does not fsync. Throws SystemError.
-CopyMethod copy_sparse(FdView source, FdView destination);
+// descriptors are unspecified afterwards. Does not fsync. What cannot be shared leaves at least `leave_bytes` of
+// the filesystem free. Throws SystemError.
+CopyMethod copy_sparse(FdView source, FdView destination, std::uint64_t leave_bytes = 0);
 // The same by path; `destination` must not exist, is created with `mode` and removed when the copy fails.
-CopyMethod copy_sparse(const std::string& source, const std::string& destination, mode_t mode = 0600);
+CopyMethod copy_sparse(const std::string& source, const std::string& destination, mode_t mode = 0600,
+                       std::uint64_t leave_bytes = 0);
 
 // A file of `size_bytes` that is one hole. Fails when it exists. Throws SystemError.
 Fd create_sparse_file(const std::string& path, std::uint64_t size_bytes, mode_t mode = 0600);
@@ -26,6 +28,9 @@ std::uint64_t file_size(FdView fd);                      // apparent size in byt
 std::uint64_t allocated_bytes(FdView fd);                // what it takes on disk: st_blocks × 512
 std::uint64_t allocated_bytes(const std::string& path);  // of a file, or of everything below a directory
 std::uint64_t free_disk_bytes(const std::string& path);  // what an unprivileged user may still allocate there
+// Throws SystemError(ENOSPC) unless `bytes` more on the filesystem of `fd` would leave `leave_bytes` of it free.
+// For those who must not be the ones to fill it; two who ask at once may both be let through.
+void require_room(FdView fd, std::uint64_t bytes, std::uint64_t leave_bytes);
 bool exists(const std::string& path);  // follows symbolic links; throws on anything but ENOENT/ENOTDIR
 
 // Names in a directory without "." and "..", sorted. Throws SystemError, also when the reading fails

@@ -15,6 +15,7 @@ inline constexpr std::size_t kAccountFileBytes = 4 * 1024 * 1024;  // /etc/passw
 
 inline constexpr std::size_t kSpawnStackBytes = 64 * 1024;   // stack of the child between clone and exec
 inline constexpr std::size_t kCopyChunkBytes = 1024 * 1024;  // one read when bytes go through our own memory
+inline constexpr std::uint64_t kCopyPieceBytes = 8 * 1024 * 1024;  // copied between two looks for room
 inline constexpr int kTreeDepth = 256;  // directories that remove_tree descends, each holds one descriptor
 
 inline constexpr auto kNetlinkReplyTimeout =

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/limits.h"
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
 #include "core/base/text.h"
@@ -105,7 +106,7 @@ bool take_room(const sys::Fd& file, std::uint64_t from, std::uint64_t bytes, con
   const std::uint64_t wanted = from + bytes;
   const std::uint64_t missing = wanted - std::min(wanted, sys::allocated_bytes(file));
   // An fallocate that fails keeps the blocks that it did find, so it must not be tried.
-  if (missing > 0 && sys::free_disk_bytes(path) < missing + kStoreLeaveBytes) return false;
+  if (missing > 0 && sys::free_disk_bytes(path) < missing + limits::kDiskLeaveBytes) return false;
   while (::fallocate(file.get(), 0, static_cast<off_t>(from), static_cast<off_t>(bytes)) != 0) {
     if (errno == EINTR) continue;
     if (errno == ENOSPC || errno == EDQUOT) return false;

@@ -43,8 +43,6 @@ inline constexpr std::uint64_t kStoreAheadBytes = 128ULL << 20;
 // A guest that writes more than this between two looks, on a host whose disk is full, outruns them: hence the
 // looks are frequent when little is free (agent/limits.h).
 inline constexpr std::uint64_t kStoreLowBytes = 64ULL << 20;
-// Never taken: whoever has to write that the disk is full (journal, database, log) needs some room for it.
-inline constexpr std::uint64_t kStoreLeaveBytes = 64ULL << 20;
 
 // Looks, and takes room ahead. Cheap when there is enough (two ioctls and an fallocate that changes nothing):
 // call it before a machine starts and again and again while it runs. Throws Error(data_loss) when the kernel has

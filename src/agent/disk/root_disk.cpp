@@ -7,6 +7,7 @@
 
 #include "agent/disk/dm_snapshot.h"
 #include "agent/disk/qcow2.h"
+#include "agent/limits.h"
 #include "core/base/error.h"
 #include "core/base/scope_guard.h"
 #include "linux/device_mapper.h"
@@ -154,7 +155,7 @@ static DiskRecord frozen(DiskRecord record, const std::string& layer) {
 }
 
 DiskRecord freeze_by_copy(const DiskRecord& record, const std::string& layer) {
-  sys::copy_sparse(record.cow_path, layer, kLayerMode);
+  sys::copy_sparse(record.cow_path, layer, kLayerMode, limits::kDiskLeaveBytes);
   return frozen(record, layer);
 }
 
@@ -184,7 +185,7 @@ DiskRecord lay_over(const DiskRecord& frozen, const std::string& sandbox_id, con
   if (record.kind == DiskKind::qcow2) {
     make_overlay(record);
   } else {
-    sys::copy_sparse(record.layers.back(), cow_path);
+    sys::copy_sparse(record.layers.back(), cow_path, 0600, limits::kDiskLeaveBytes);
     record.layers.clear();
   }
   return record;

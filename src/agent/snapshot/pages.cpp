@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 
+#include "agent/limits.h"
 #include "core/async/slices.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -243,6 +244,7 @@ void PageWriter::copy(std::uint64_t first, std::uint64_t end) {
     std::string checksum = Checksum::raw_of(data);
     if (chunk.bytes == data.size() && chunk.checksum == checksum) continue;
     const bool has_content = chunk.bytes != 0;  // then zeros must be written, too
+    if (!has_content) sys::require_room(out_, data.size(), limits::kDiskLeaveBytes);
     chunk = {data.size(), 0, std::move(checksum)};
     for (const Stretch& stretch : cut_stretches(data)) {
       if (stretch.zero) chunk.zero_bytes += stretch.bytes;
@@ -350,6 +352,7 @@ std::string merge_pages(const MemoryBase& base, sys::FdView pages, const std::st
       if (run->end > at + chunk.size()) break;
     }
     total.update(at, chunk);
+    if (!is_zero(chunk)) sys::require_room(out, chunk.size(), limits::kDiskLeaveBytes);
     for (const Stretch& stretch : cut_stretches(chunk))
       if (!stretch.zero)
         sys::pwrite_full(out, chunk.subspan(cut(stretch.offset), cut(stretch.bytes)), at + stretch.offset);

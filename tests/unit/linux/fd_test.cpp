@@ -129,6 +129,29 @@ TEST_CASE("copy_sparse keeps content, size and holes", "[linux][file]") {
   CHECK_THROWS_AS(create_sparse_file(source, 1), SystemError);
 }
 
+TEST_CASE("a copy leaves room for others", "[linux][file]") {
+  const TempDir dir = TempDir::create("/tmp/wrenn-test-");
+  const std::string source = dir.path() + "/source", copy = dir.path() + "/copy";
+  {
+    const Fd file = create_sparse_file(source, 1 << 20);
+    const std::string data(8192, 'd');
+    pwrite_full(file, std::as_bytes(std::span(data.data(), data.size())), 0);
+    CHECK_NOTHROW(require_room(file, std::uint64_t{1} << 62, 0));  // nothing is left to others: the writing finds out
+  }
+  // More than there is: nothing fits beside it.
+  const std::uint64_t all = free_disk_bytes(dir.path()) * 2;
+  try {
+    copy_sparse(source, copy, 0600, all);
+    FAIL("no error");
+  } catch (const SystemError& error) {
+    CHECK(error.errno_value() == ENOSPC);
+    CHECK(error.code() == ErrorCode::resource_exhausted);
+  }
+  CHECK(!exists(copy));
+  copy_sparse(source, copy, 0600, 1);
+  CHECK(file_size(open_file(copy, O_RDONLY)) == 1 << 20);
+}
+
 TEST_CASE("a copy of one hole is one hole, of nothing nothing", "[linux][file]") {
   const TempDir dir = TempDir::create("/tmp/wrenn-test-");
   create_sparse_file(dir.path() + "/hole", 1 << 20).reset();
