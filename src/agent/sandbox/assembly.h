@@ -106,6 +106,7 @@ class Assembly {
   Task<> rebuild(const Means& means, const snapshot::Snapshot& snapshot, bool& retired);
   Task<snapshot::Manifest> capture(snapshot::Draft& draft);
   Task<> take_snapshot();
+  Task<> fill_snapshot(snapshot::Draft& draft);
   Task<Frozen> freeze_running(std::string root, std::string id);
   Task<Frozen> freeze_paused(std::string root, std::string id);
   struct DiskSwitch;

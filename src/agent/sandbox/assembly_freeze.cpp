@@ -168,7 +168,10 @@ Task<Frozen> Assembly::freeze_running(std::string root, std::string id) {
   }
   if (held) co_await guest_->unfreeze(record_.sandbox_id);
   co_await finish_switch(disk);
-  if (error) std::rethrow_exception(error);
+  if (error) {
+    co_await give_up(host_, frozen.draft);
+    std::rethrow_exception(error);
+  }
   co_return frozen;
 }
 
@@ -224,7 +227,10 @@ Task<Frozen> Assembly::make_golden(templates::TemplateImage image, std::string r
   co_await attempt(std::move(remove), left);
   if (left)
     log_failure("cannot remove the machine that a golden snapshot was made of", record_.sandbox_id, left);
-  if (error) std::rethrow_exception(error);
+  if (error) {
+    if (frozen) co_await give_up(host_, frozen->draft);
+    std::rethrow_exception(error);
+  }
   co_return std::move(*frozen);
 }
 

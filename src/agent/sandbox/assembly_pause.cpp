@@ -43,8 +43,11 @@ Task<> Assembly::take_snapshot() {
     return snapshot::Draft::begin(root, id);
   };
   snapshot::Draft draft = co_await blocking(std::move(begin));
-  // With the earlier snapshot, or with what was written of this one.
-  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(draft)); });
+  auto fill = fill_snapshot(draft);
+  co_await use_up(host_, draft, std::move(fill));
+}
+
+Task<> Assembly::fill_snapshot(snapshot::Draft& draft) {
   Stage freeze(*this, "freeze");
   co_await machine_->pause();
   freeze.done();

@@ -10,6 +10,27 @@ std::vector<std::string> layers_of(const snapshot::Manifest& manifest) {
   return layers;
 }
 
+Task<> give_up(Host& host, snapshot::Draft& draft) {
+  auto drop = [&draft] { const auto useless = std::move(draft); };
+  co_await async::offload(host.sys, std::move(drop));
+}
+
+Task<> use_up(Host& host, snapshot::Draft& draft, Task<> work) {
+  std::exception_ptr failure;
+  try {
+    co_await std::move(work);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) {
+    async::dispose(host.sys, std::move(draft));
+    co_return;
+  }
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await give_up(host, draft);
+  std::rethrow_exception(failure);
+}
+
 std::shared_ptr<Origin> make_origin(Host& host) {
   const auto let_go = [&host](Origin* origin) {
     async::dispose(host.sys, std::move(origin->snapshot));

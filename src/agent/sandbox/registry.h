@@ -64,6 +64,8 @@ class Registry {
   Task<> drive(std::shared_ptr<Driver> driver);
   void add(std::shared_ptr<Driver> driver);
   Task<Frozen> freeze(const std::string& sandbox_id, std::string root, std::string id);
+  Task<> make_children(const api::agent::ForkSandboxRequest& request, const Driver& parent, Frozen& frozen,
+                       std::vector<api::agent::SandboxInfo>& infos);
   Task<> run_children(const std::vector<std::shared_ptr<Driver>>& children);
 
   Host& host_;

@@ -7,7 +7,6 @@
 #include "core/base/clock.h"
 #include "core/base/crash_point.h"
 #include "core/base/random.h"
-#include "core/base/scope_guard.h"
 #include "core/base/text.h"
 #include "core/log/log.h"
 #include "linux/file.h"
@@ -133,7 +132,13 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
 
   const auto parent = get(request.sandbox_id);
   Frozen frozen = co_await freeze(request.sandbox_id, host_.forks(), random_hex(8));
-  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
+  auto branch = make_children(request, *parent, frozen, infos);
+  co_await use_up(host_, frozen.draft, std::move(branch));
+  co_return infos;
+}
+
+Task<> Registry::make_children(const api::agent::ForkSandboxRequest& request, const Driver& parent,
+                               Frozen& frozen, std::vector<api::agent::SandboxInfo>& infos) {
   const auto origin = make_origin(host_);
   auto prepare = [&host = host_, &frozen, children = request.children.size()] {
     const bool share = frozen.draft.pages().valid() &&
@@ -157,7 +162,7 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
 
   std::vector<std::shared_ptr<Driver>> children;
   for (const auto& child : request.children) {
-    Record record = parent->record();
+    const Record record = parent.record();
     Record fresh;
     fresh.sandbox_id = child.sandbox_id;
     fresh.created_at_us = now().us;
@@ -174,7 +179,6 @@ Task<std::vector<api::agent::SandboxInfo>> Registry::fork(api::agent::ForkSandbo
   }
   co_await run_children(children);
   for (const auto& child : children) infos.push_back(child->info());
-  co_return infos;
 }
 
 // --- checkpoints
@@ -183,17 +187,18 @@ Task<api::agent::CheckpointInfo> Registry::create_checkpoint(api::agent::Checkpo
   check_checkpoint_id(request.checkpoint_id);
   const std::string root = host_.checkpoints(get(request.sandbox_id)->id());
   Frozen frozen = co_await freeze(request.sandbox_id, root, request.checkpoint_id);
-  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
   frozen.manifest.name = request.name;
-  auto commit = [&frozen, root, id = request.checkpoint_id, &key = host_.seal_key] {
+  api::agent::CheckpointInfo info;
+  auto commit = [&frozen, &info, root, id = request.checkpoint_id, &key = host_.seal_key] {
     crash_point("checkpoint.commit.begin");
     frozen.draft.commit(frozen.manifest, key);
     crash_point("checkpoint.commit.end");
     const auto manifest = snapshot::load_manifest(root, id, key);
     if (!manifest) throw_error(ErrorCode::aborted, "the checkpoint was removed while it was made");
-    return describe_checkpoint(root, id, *manifest);
+    info = describe_checkpoint(root, id, *manifest);
   };
-  auto info = co_await async::offload(host_.sys, std::move(commit));
+  auto committed = async::offload(host_.sys, std::move(commit));
+  co_await use_up(host_, frozen.draft, std::move(committed));
   if (!find(request.sandbox_id)) {  // destroyed meanwhile: its directory was made anew by the commit
     auto remove = [root] { sys::remove_tree(root); };
     co_await async::offload(host_.sys, std::move(remove));
@@ -255,13 +260,13 @@ Task<api::agent::TemplateInfo> Registry::create_snapshot(api::agent::CreateSnaps
   };
   co_await async::offload(host_.sys, std::move(check));
   Frozen frozen = co_await freeze(request.sandbox_id, image.directory, templates::kSnapshotDirectory);
-  ScopeGuard drop([&] { async::dispose(host_.sys, std::move(frozen.draft)); });
   image.snapshot = true;
   image.generation = random_hex(8);
   image.default_user = frozen.manifest.default_user;
   image.vcpus = frozen.manifest.vcpus;
   image.memory_mb = frozen.manifest.memory_mib;
-  auto commit = [&host = host_, &frozen, &image] {
+  std::uint64_t bytes = 0;
+  auto commit = [&host = host_, &frozen, &image, &bytes] {
     crash_point("template.commit.begin");
     // Memory that all who start from the template share.
     merge(host, frozen);
@@ -271,11 +276,12 @@ Task<api::agent::TemplateInfo> Registry::create_snapshot(api::agent::CreateSnaps
     crash_point("template.commit.snapshot_there");
     templates::write_snapshot_template(image.directory, image);
     crash_point("template.commit.end");
-    return sys::allocated_bytes(image.directory) +
-           (frozen.manifest.memory_base.empty() ? 0 : sys::allocated_bytes(frozen.manifest.memory_base));
+    bytes = sys::allocated_bytes(image.directory);
+    if (!frozen.manifest.memory_base.empty()) bytes += sys::allocated_bytes(frozen.manifest.memory_base);
   };
   const Layers::Pause pause = host_.layers.pause();
-  const std::uint64_t bytes = co_await async::offload(host_.sys, std::move(commit));
+  auto committed = async::offload(host_.sys, std::move(commit));
+  co_await use_up(host_, frozen.draft, std::move(committed));
   host_.layers.something_went();  // of a generation that this one replaces
   api::agent::TemplateInfo info;
   info.template_id = image.id.digits();
