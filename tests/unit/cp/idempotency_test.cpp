@@ -57,17 +57,22 @@ service::Caller caller_of(const http::Request& request) {
   return std::any_cast<service::Caller>(request.context);
 }
 
+service::Caller make_caller(db::Database& database) {
+  store::migrate(database);
+  service::Caller caller;
+  caller.team = model::TeamId::random();
+  caller.actor = {model::Actor::Kind::api_key, "key-x", "k"};
+  database.write_now([&](Connection& c) {
+    store::insert_team(c, {caller.team, "Team", "aaaaaa-bbbbbb", UnixTime{2}, false, {}});
+  });
+  return caller;
+}
+
 Task<> play() {
   const auto executor = co_await asio::this_coro::executor;
   TestDatabase place;
   const auto database = place.open();
-  store::migrate(*database);
-  service::Caller caller;
-  caller.team = model::TeamId::random();
-  caller.actor = {model::Actor::Kind::api_key, "key-x", "k"};
-  database->write_now([&](Connection& c) {
-    store::insert_team(c, {caller.team, "Team", "aaaaaa-bbbbbb", UnixTime{2}, false, {}});
-  });
+  const auto caller = make_caller(*database);
   EncryptionKey key(crypto::Aead(Secret(std::string(crypto::Aead::kKeyBytes, 'k'))));
   Idempotency idempotency(*database, key);
   const auto made = model::SandboxId::random();
@@ -105,7 +110,47 @@ Task<> play() {
   CHECK(again.reply.sent->status == 201);
 }
 
+// The database fails between the making and the keeping of the answer.
+Task<> play_failing_database() {
+  TestDatabase place;
+  const auto database = place.open();
+  const auto caller = make_caller(*database);
+  EncryptionKey key(crypto::Aead(Secret(std::string(crypto::Aead::kKeyBytes, 'k'))));
+  Idempotency idempotency(*database, key);
+  const http::Handler make = [&](http::Request&, http::Reply& reply) -> Task<> {
+    auto drop = [](Connection& c) { c.execute("ALTER TABLE idempotency_keys RENAME TO away", {}); };
+    co_await database->write(drop);
+    auto response = http::json_response(201, R"({"id":"made"})");
+    co_await reply.send(std::move(response));
+  };
+  Asking asking(caller);
+  co_await idempotency.run(asking.request, asking.reply, caller, make);
+  REQUIRE(asking.reply.sent);
+  CHECK(asking.reply.sent->status == 201);
+
+  // What a handler threw is told as it is, too.
+  database->write_now([](Connection& c) { c.execute("ALTER TABLE away RENAME TO idempotency_keys", {}); });
+  const http::Handler refuse = [&](http::Request&, http::Reply&) -> Task<> {
+    auto drop = [](Connection& c) { c.execute("ALTER TABLE idempotency_keys RENAME TO away", {}); };
+    co_await database->write(drop);
+    throw_error(ErrorCode::failed_precondition, "not now");
+  };
+  Asking other(caller);
+  other.request.headers.set("Idempotency-Key", "other");
+  ErrorCode told = ErrorCode::internal;
+  try {
+    co_await idempotency.run(other.request, other.reply, caller, refuse);
+  } catch (const Error& error) {
+    told = error.code();
+  }
+  CHECK(told == ErrorCode::failed_precondition);
+}
+
 }  // namespace
+
+TEST_CASE("what was made is told, though its answer for repetitions is not kept", "[engine]") {
+  test::run(play_failing_database());
+}
 
 TEST_CASE("a request that is broken off when the process ends is known when it comes again", "[engine]") {
   test::run(play());
