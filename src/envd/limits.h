@@ -88,7 +88,7 @@ inline constexpr std::size_t kWatchBatchEvents = 16'384;
 inline constexpr std::size_t kWatcherQueueBytes = 4 * 1024 * 1024;      // JSON kept for a client that polls
 inline constexpr std::size_t kAllWatcherQueueBytes = 16 * 1024 * 1024;  // … for all of them
 inline constexpr auto kWatcherIdle = 10min;  // a watcher that nobody asked for so long makes room for another
-inline constexpr auto kWatcherSettle = 5s;  // a poll waits so long for what the kernel had ready when it came
+inline constexpr auto kWatcherSettle = 30s;  // a poll waits so long for what the kernel had ready when it came
 
 // Machine.
 inline constexpr std::uint64_t kOwnDescriptors = 65'536;  // some six per process, one per connection

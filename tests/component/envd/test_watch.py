@@ -316,7 +316,7 @@ def test_a_poll_tells_what_has_happened_however_busy_envd_is(fresh, tmp_path):
     def keep_busy():
         while not over.is_set():
             fresh.call(SERVICE + "ListDir", {"path": str(tmp_path / "large"), "depth": 1})
-    threads = [threading.Thread(target=keep_busy) for _ in range(9)]
+    threads = [threading.Thread(target=keep_busy) for _ in range(6)]
     for thread in threads:
         thread.start()
     try:
