@@ -6,9 +6,9 @@
 #include "core/base/codec.h"
 #include "core/crypto/hash.h"
 #include "core/http/websocket.h"
-#include "core/log/log.h"
 #include "cp/limits.h"
 #include "cp/service/changes.h"
+#include "cp/service/note.h"
 #include "cp/whole_body.h"
 
 namespace wrenn::cp {
@@ -149,17 +149,12 @@ Task<> Idempotency::run(http::Request& request, http::Reply& reply, service::Cal
     else
       store::erase_idempotency(connection, name);
   };
-  std::exception_ptr unwritten;
-  try {
-    co_await database_.write(write);
-  } catch (const db::Failure&) {
-    unwritten = std::current_exception();
-  }
+  // What was made is made, and who asked must hear of it.
+  co_await service::note(
+      database_, write, log::Level::warn,
+      "the answer for an Idempotency-Key was not kept; until its claim ends, repetitions are refused",
+      name.team.text());
   co_await async::heed_cancellation();
-  // What was made is made, and who asked must hear of it. A repetition waits until the claim has ended.
-  if (unwritten)
-    log::warn("the answer for an Idempotency-Key was not kept; until its claim ends, repetitions are refused",
-              {{"team", name.team.text()}, {"error", wrenn::describe(unwritten)}});
   if (failure) std::rethrow_exception(failure);
   reply.headers = held.headers;
   if (held.held) co_await reply.send(std::move(*held.held));

@@ -6,6 +6,7 @@
 #include "cp/limits.h"
 #include "cp/service/changes.h"
 #include "cp/service/failures.h"
+#include "cp/service/note.h"
 #include "cp/service/settle.h"
 #include "cp/store/idempotency.h"
 #include "cp/store/labels.h"
@@ -261,15 +262,8 @@ Task<> CapsuleService::clean_up_create(Sandbox row, bool tells) {
   const bool gone = co_await destroy_on_agent(row);
   if (!gone || !tells) co_return;
   auto tell = [&](db::Connection& connection) { transitions::publish_cleanup(connection, row, now()); };
-  std::exception_ptr failure;
-  try {
-    co_await database_.write(tell);
-  } catch (const db::Failure&) {
-    failure = std::current_exception();
-  }
-  if (failure)
-    log::warn("nobody is told that a failed create was cleaned up: the database did not take it",
-              {{"sandbox", row.id.text()}, {"error", text_of(failure)}});
+  co_await note(database_, tell, log::Level::warn, "nobody is told that a failed create was cleaned up",
+                row.id.text());
 }
 
 Task<bool> CapsuleService::destroy_on_agent(Sandbox row) {
@@ -355,16 +349,8 @@ void CapsuleService::note_activity(const model::SandboxId& id) {
 Task<> CapsuleService::write_activity(model::SandboxId id) {
   const auto at = now();
   auto write = [&id, at](db::Connection& connection) { store::set_sandbox_active(connection, id, at); };
-  std::exception_ptr failure;
-  try {
-    co_await database_.write(write);
-  } catch (const db::Failure&) {
-    failure = std::current_exception();
-  }
   // The host knows it all the same, and what was done for the capsule is done.
-  if (failure)
-    log::debug("the use of a capsule was not noted",
-               {{"sandbox", id.text()}, {"error", text_of(failure)}});
+  co_await note(database_, write, log::Level::debug, "the use of a capsule was not noted", id.text());
 }
 
 Task<> CapsuleService::settle_now(Sandbox row, std::string why) {

@@ -6,10 +6,10 @@
 #include "core/base/codec.h"
 #include "core/base/random.h"
 #include "core/crypto/hash.h"
-#include "core/log/log.h"
 #include "cp/limits.h"
 #include "cp/service/api_keys.h"
 #include "cp/service/changes.h"
+#include "cp/service/note.h"
 #include "cp/store/sessions.h"
 
 namespace wrenn::cp::service {
@@ -138,16 +138,8 @@ Task<> Credentials::write_used(Caller caller) {
     else if (const auto key = model::ApiKeyId::parse(caller.actor.id))
       store::set_api_key_used(connection, *key, at);
   };
-  std::exception_ptr failure;
-  try {
-    co_await database_.write(write);
-  } catch (const db::Failure&) {
-    failure = std::current_exception();
-  }
   // Not worth a word: the next use writes it, and those whom the database fails tell of it.
-  if (failure)
-    log::debug("the use of a credential was not noted",
-               {{"by", caller.actor.id}, {"error", describe(failure)}});
+  co_await note(database_, write, log::Level::debug, "the use of a credential was not noted", caller.actor.id);
 }
 
 }  // namespace wrenn::cp::service
