@@ -8,6 +8,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from control_plane import ControlPlane  # noqa: E402
 from fake_agent import FakeAgent  # noqa: E402
+from webhook_receiver import WebhookReceiver  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -72,3 +73,11 @@ def slow():
     one = make("--worker-reconcile-period", "1m")
     yield one
     end(one)
+
+
+@pytest.fixture
+def receiver():
+    """A server on loopback that is told of events."""
+    one = WebhookReceiver()
+    yield one
+    one.stop()

@@ -18,13 +18,6 @@ ALL = ["capsule.create", "capsule.pause", "capsule.resume", "capsule.destroy"]
 
 
 @pytest.fixture
-def receiver():
-    one = WebhookReceiver()
-    yield one
-    one.stop()
-
-
-@pytest.fixture
 def quick():
     """A control plane that may talk to loopback and does not wait long between attempts."""
     one = make(*QUICK)

@@ -15,7 +15,6 @@ from small_disk import CAN_MOUNT, SMALL_DATABASES, WHY_NOT, SmallDisk, SmallSqli
 from test_channels import QUICK, add_channel, add_events, assert_all_in_order, deliveries
 from test_events import Listener, once_served
 from waiting import in_background, wait_until
-from webhook_receiver import WebhookReceiver
 
 needs_mount = pytest.mark.skipif(not CAN_MOUNT, reason=WHY_NOT)
 PATIENCE = 60  # for what happens in time, but not at once: leases are taken anew, the reconciler makes its rounds
@@ -26,13 +25,6 @@ def make(database=None, *flags, **more):
     plane = ControlPlane(agent.address, *QUICK, *flags, database=database, **more)
     plane.agent = agent
     return plane
-
-
-@pytest.fixture
-def receiver():
-    one = WebhookReceiver()
-    yield one
-    one.stop()
 
 
 @pytest.fixture
