@@ -8,7 +8,7 @@ import time
 
 import pytest
 from control_plane import WRENN
-from test_channels import add_channel, deliveries, quick, receiver  # noqa: F401 (fixtures)
+from test_channels import add_channel, deliveries, quick  # noqa: F401 (a fixture)
 from waiting import wait_until
 
 
