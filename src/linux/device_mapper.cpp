@@ -141,8 +141,9 @@ std::optional<DmCommand> run_query(const Fd& control, unsigned long command, con
               limits::kDmReplyMaxBytes);
 }
 
-void load_table(const Fd& control, const std::string& name, const std::vector<DmTarget>& table,
-                bool read_only) {
+// 0, or what the kernel says.
+int try_to_load_table(const Fd& control, const std::string& name, const std::vector<DmTarget>& table,
+                      bool read_only) {
   std::size_t bytes = sizeof(dm_ioctl);
   const auto padded = [](const DmTarget& target) {
     return sizeof(dm_target_spec) + (target.parameters.size() + 1 + 7) / 8 * 8;
@@ -161,9 +162,23 @@ void load_table(const Fd& control, const std::string& name, const std::vector<Dm
     message.store_text(at + sizeof(spec), target.parameters);
     at += spec.next;
   }
-  if (const int error = message.run(control, DM_TABLE_LOAD)) {
-    errno = error;
-    throw_errno("load the table of {} (the kernel's log says more)", name);
+  return message.run(control, DM_TABLE_LOAD);
+}
+
+// Loading makes work queues and caches in the kernel. It was once refused with ENOMEM when two sandboxes loaded
+// theirs at a time, of which one got it (seen in tests/lab, Linux 6.1; 450 loads, three at a time, did not repeat it).
+// A table that was refused has changed nothing.
+void load_table(const Fd& control, const std::string& name, const std::vector<DmTarget>& table,
+                bool read_only) {
+  for (int left = limits::kDmLoadTries;;) {
+    const int error = try_to_load_table(control, name, table, read_only);
+    if (error == 0) return;
+    if (error != ENOMEM || --left == 0) {
+      errno = error;
+      throw_errno("load the table of {} (the kernel's log says more)", name);
+    }
+    log::warn("the kernel found no memory for a device-mapper table; trying again", {{"device", name}});
+    std::this_thread::sleep_for(limits::kDmLoadInterval);
   }
 }
 

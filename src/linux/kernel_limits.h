@@ -26,6 +26,8 @@ inline constexpr std::size_t kNetlinkBatch =
 inline constexpr int kLoopAttachTries = 32;  // another process may take the free loop device first
 
 inline constexpr auto kDmNodeWait = 500ms;       // for udev to make /dev/mapper/NAME before we make it
+inline constexpr int kDmLoadTries = 5;  // of a table for which the kernel finds no memory, and between two of them:
+inline constexpr auto kDmLoadInterval = 100ms;
 inline constexpr auto kDmRemoveTimeout = 3s;     // while a scanner (udev, blkid) still holds the device
 inline constexpr auto kDmRemoveInterval = 20ms;  // between two tries
 inline constexpr std::size_t kDmReplyBytes =
